@@ -1,0 +1,1 @@
+//! IdentSphere's routes, extractors and guards for axum.

@@ -1,0 +1,1 @@
+//! Cryptography: signing, key generation, password hashing, sealing.

@@ -1,0 +1,2 @@
+//! The IdentSphere server.
+fn main() {}

@@ -1,0 +1,15 @@
+//! Users and their passwords.
+//!
+//! This crate decides what a user and an acceptable password are and owns the ports through which users are
+//! kept. It must never hash, never know a session, never speak HTTP.
+//!
+//! To add a fact about a user: add the field to [`User`], the column to both migrations, and the field to the
+//! round-trip case of the store contract, which then fails for every adapter that forgot it.
+
+mod password;
+mod ports;
+mod user;
+
+pub use password::{Password, PasswordError, PasswordHash};
+pub use ports::UserRepo;
+pub use user::{DisplayName, FieldError, User, UserStatus};

@@ -1,0 +1,142 @@
+//! The audit log: what happened, who did it, from where.
+//!
+//! An event is one row, written in the transaction of the change it records and never changed afterwards. This crate
+//! must never hold a secret: metadata takes typed values only through [`AuditEvent::with`].
+//!
+//! To record something new: one line in the registry of [`AuditAction`].
+
+use async_trait::async_trait;
+use identsphere_kernel::{AuditEventId, OrganizationId, StoreError, Timestamp, UserId};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)+) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum AuditAction { $($(#[$doc])* $name,)+ }
+
+        impl AuditAction {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The stable name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The action with this stable name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+actions! {
+    /// An account was made.
+    Register = "auth.register";
+    /// Somebody signed in.
+    Login = "auth.login";
+    /// A sign-in was refused.
+    LoginFailed = "auth.login.failed";
+    /// Somebody signed out.
+    Logout = "auth.logout";
+    /// A session was ended from the list of sessions.
+    SessionRevoked = "auth.session.revoked";
+    /// A replaced refresh token was presented; its family was revoked.
+    SessionReuseDetected = "auth.session.reuse_detected";
+    /// A new signing key was published.
+    KeysRotated = "keys.rotated";
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A user.
+    User(UserId),
+    /// Somebody who could not be identified.
+    Anonymous,
+    /// IdentSphere itself or its operator at the command line.
+    System,
+}
+
+impl Actor {
+    /// The stable name of the kind (`actor_type`). Somebody unidentified is a user without an id.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::User(_) | Self::Anonymous => "user",
+            Self::System => "system",
+        }
+    }
+
+    /// The user, if there is one (`actor_id`).
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::Anonymous | Self::System => None,
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditStatus {
+    /// It was done.
+    Success,
+    /// It was refused.
+    Failure,
+}
+
+impl AuditStatus {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// One row of the audit log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// The row's id.
+    pub id: AuditEventId,
+    /// When.
+    pub created_at: Timestamp,
+    /// What.
+    pub action: AuditAction,
+    /// How it ended.
+    pub status: AuditStatus,
+    /// Who.
+    pub actor: Actor,
+    /// In which organisation, if in one.
+    pub organization: Option<OrganizationId>,
+    /// What kind of thing it was done to: `user`, `session`, `signing_key`.
+    pub resource_type: &'static str,
+    /// Which one, if known.
+    pub resource_id: Option<String>,
+    /// From which address.
+    pub ip_address: Option<IpAddr>,
+    /// With which user agent.
+    pub user_agent: Option<String>,
+    /// Further facts; never secrets.
+    pub metadata: Map<String, Value>,
+}
+
+impl AuditEvent {
+    /// Adds a fact.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// Where events are kept, inside a transaction. There is no way to change or delete one.
+#[async_trait]
+pub trait AuditRepo: Send {
+    /// Adds a row. May be held back until commit.
+    async fn append(&mut self, event: &AuditEvent) -> Result<(), StoreError>;
+}

@@ -1,0 +1,43 @@
+//! The port to password hashing.
+
+use async_trait::async_trait;
+use identsphere_accounts::{Password, PasswordHash};
+use identsphere_kernel::Duration;
+
+/// What a check of a password found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// The right password, hashed as new ones are.
+    Match,
+    /// The right password under older parameters or another scheme: hash it again.
+    MatchOutdated,
+    /// Not the password.
+    Mismatch,
+}
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// All memory for hashing was taken for longer than a request may wait.
+    #[error("password hashing is at its limit")]
+    Overloaded {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The hasher broke.
+    #[error("password hashing failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Hashes and checks passwords, off the asynchronous threads and within a bound of memory.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync + 'static {
+    /// Hashes a new password with the configured scheme.
+    async fn hash(&self, password: Password) -> Result<PasswordHash, HashError>;
+
+    /// Checks a password. Without a hash to check against it does the same work and finds a mismatch, so that an
+    /// unknown address costs what a known one costs (AU-02). A malformed or too costly stored hash is a mismatch after
+    /// the same work.
+    async fn verify(&self, password: Password, hash: Option<PasswordHash>)
+    -> Result<Verification, HashError>;
+}

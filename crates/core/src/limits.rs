@@ -1,0 +1,153 @@
+//! Rate limits as token buckets, counted by the generic cell rate algorithm: a bucket is one instant, the *theoretical
+//! arrival time*, so a store keeps and changes it in one conditional statement.
+
+use std::net::IpAddr;
+
+use identsphere_kernel::{Duration, EmailKey, Timestamp, TokenHash};
+
+/// How many may come at once, and over what time so many come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Size of a full bucket.
+    pub burst: u32,
+    /// How long an empty bucket takes to fill.
+    pub per: Duration,
+}
+
+impl Quota {
+    /// How long one token takes to come back.
+    pub fn interval(&self) -> Duration {
+        self.per / self.burst.max(1)
+    }
+}
+
+/// Which bucket: a hash, so that a store holds no addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BucketKey([u8; 32]);
+
+impl BucketKey {
+    /// The bucket of a client address for one purpose. An IPv6 client is its /64 network.
+    pub fn of_address(purpose: &str, address: Option<IpAddr>) -> Self {
+        let who = match address {
+            Some(IpAddr::V4(v4)) => v4.to_string(),
+            Some(IpAddr::V6(v6)) => match v6.to_ipv4_mapped() {
+                Some(v4) => v4.to_string(),
+                None => format!("{:x}/64", v6.to_bits() >> 64),
+            },
+            None => "unknown".to_owned(),
+        };
+        Self::of(purpose, "address", &who)
+    }
+
+    /// The bucket of an account for one purpose, known or not. All spellings of an address share it.
+    pub fn of_account(purpose: &str, email: &EmailKey) -> Self {
+        Self::of(purpose, "account", email.as_str())
+    }
+
+    /// The bytes of the key. For adapters.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn of(purpose: &str, kind: &str, who: &str) -> Self {
+        Self(*TokenHash::of(format!("{purpose}\0{kind}\0{who}").as_bytes()).as_bytes())
+    }
+}
+
+/// One token out of one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Take {
+    /// Which bucket.
+    pub bucket: BucketKey,
+    /// Its size.
+    pub quota: Quota,
+}
+
+impl Take {
+    /// The rule that every store follows: given a bucket's arrival time (`None` for a bucket not seen before), the next
+    /// arrival time when a token can be taken at `now`, else how long until one can.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn advance(&self, arrival: Option<Timestamp>, now: Timestamp) -> Result<Timestamp, Duration> {
+        let next = arrival.unwrap_or(now).max(now).plus(self.quota.interval());
+        let limit = now.plus(self.quota.per);
+        if next <= limit { Ok(next) } else { Err(next.since(limit)) }
+    }
+}
+
+/// The quotas of the service.
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimits {
+    /// Registrations a client address.
+    pub register_address: Quota,
+    /// Answers that an address is taken, a client address (AU-04).
+    pub register_conflict: Quota,
+    /// Failed sign-ins an account, known or not (AU-05).
+    pub login_account: Quota,
+    /// Failed sign-ins a client address.
+    pub login_address: Quota,
+}
+
+impl RateLimits {
+    /// The published limits.
+    pub const fn standard() -> Self {
+        const QUARTER: Duration = Duration::from_secs(15 * 60);
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        Self {
+            register_address: Quota { burst: 100, per: HOUR },
+            register_conflict: Quota { burst: 10, per: HOUR },
+            login_account: Quota { burst: 10, per: QUARTER },
+            login_address: Quota { burst: 100, per: QUARTER },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUOTA: Quota = Quota { burst: 10, per: Duration::from_secs(900) };
+
+    fn take() -> Take {
+        Take { bucket: BucketKey::of_address("test", None), quota: QUOTA }
+    }
+
+    #[test]
+    fn a_full_bucket_gives_its_burst_and_then_one_an_interval() {
+        let now = Timestamp::from_unix_seconds(1_000);
+        let mut arrival = None;
+        for _ in 0..10 {
+            arrival = Some(take().advance(arrival, now).unwrap());
+        }
+        assert_eq!(take().advance(arrival, now), Err(Duration::from_secs(90)));
+        assert!(take().advance(arrival, now.plus(Duration::from_secs(90))).is_ok());
+    }
+
+    #[test]
+    fn neighbours_in_an_ipv6_network_share_a_bucket() {
+        let key = |text: &str| BucketKey::of_address("login", Some(text.parse().unwrap()));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_timing_gets_more_than_burst_and_refill(waits in prop::collection::vec(0u64..200, 1..200)) {
+            let start = Timestamp::from_unix_seconds(1_000);
+            let (mut now, mut arrival, mut taken) = (start, None, 0u64);
+            for wait in waits {
+                now = now.plus(Duration::from_secs(wait));
+                if let Ok(next) = take().advance(arrival, now) {
+                    arrival = Some(next);
+                    taken += 1;
+                }
+            }
+            prop_assert!(taken <= 10 + now.since(start).as_secs() / QUOTA.interval().as_secs());
+        }
+    }
+}

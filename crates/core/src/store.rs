@@ -1,0 +1,153 @@
+//! Storage as the use cases see it: one [`Store`], whose [`Tx`] makes several changes one atomic write.
+
+use async_trait::async_trait;
+use identsphere_accounts::{PasswordHash, User, UserRepo};
+use identsphere_audit::AuditRepo;
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, TokenHash};
+use identsphere_organizations::{OrganizationRepo, Role};
+use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore};
+use identsphere_tokens::{KeyRepo, KeyStore};
+
+use crate::limits::Take;
+
+/// Everything that is kept, behind one object. Reads and single conditional statements are called on the store itself
+/// and run on their own; everything that changes more than one row goes through a transaction.
+///
+/// An adapter never calls a clock or a random source: ids and times are passed in. Times are in microseconds and come
+/// back exactly as they were given.
+#[async_trait]
+pub trait Store: PrincipalStore + SessionStore + KeyStore + RateLimitStore + Schema {
+    /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
+    /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
+}
+
+/// One atomic write.
+#[async_trait]
+pub trait Tx: Send {
+    /// Users.
+    fn users(&mut self) -> &mut dyn UserRepo;
+    /// Organisations and memberships.
+    fn organizations(&mut self) -> &mut dyn OrganizationRepo;
+    /// Sessions.
+    fn sessions(&mut self) -> &mut dyn SessionRepo;
+    /// Signing keys.
+    fn keys(&mut self) -> &mut dyn KeyRepo;
+    /// Rate limits.
+    fn limits(&mut self) -> &mut dyn RateLimitRepo;
+    /// The audit log.
+    fn audit(&mut self) -> &mut dyn AuditRepo;
+
+    /// Makes everything permanent, or reports why nothing was. When this returns `Ok`, the changes survive a crash
+    /// (of stores that outlive their process).
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// A user together with what a sign-in needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInRecord {
+    /// The user, whatever their status.
+    pub user: User,
+    /// The password, hashed; `None` for accounts that sign in otherwise.
+    pub password_hash: Option<PasswordHash>,
+    /// Role in the home organisation; `None` when the user is no member of it.
+    pub role: Option<Role>,
+}
+
+/// Who is behind a live session: active user, live session, present role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The user.
+    pub user: User,
+    /// The session.
+    pub session: Session,
+    /// The user's role in the session's organisation, read now.
+    pub role: Role,
+}
+
+/// The exchange of a leaf for its successor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshRotation {
+    /// The family.
+    pub session: SessionId,
+    /// Hash of the leaf that is presented.
+    pub presented: TokenHash,
+    /// The leaf that replaces it; `issued_at` is now.
+    pub successor: Leaf,
+    /// From where the request came.
+    pub client: ClientInfo,
+}
+
+/// Reads and transitions that join users, sessions and memberships. Each is one statement.
+#[async_trait]
+pub trait PrincipalStore: Send + Sync + 'static {
+    /// The user with this address, whatever their status, with their role in the home organisation. Keys are
+    /// compared byte for byte.
+    async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError>;
+
+    /// Who is behind this session at `now`: `None` unless the session is neither revoked nor past its end, the user is
+    /// active, and the user is a member of the session's organisation.
+    async fn find_principal(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, StoreError>;
+
+    /// Replaces the leaf of a family, once: `None`, changing nothing, unless the leaf's hash still is `presented` and
+    /// [`find_principal`](Self::find_principal) would find the family at the time of the successor. Sets
+    /// `last_active_at` and the client. Of several callers at once with one leaf, one gets the principal (with the
+    /// successor as leaf).
+    async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError>;
+}
+
+/// Counters of the rate limits. Nodes that share a store share the counters.
+#[async_trait]
+pub trait RateLimitStore: Send + Sync {
+    /// Takes one token out of each bucket that has one, atomically for each bucket, as by
+    /// [`Take::advance`](crate::limits::Take::advance). Answers, in the order given, how long until each bucket has a
+    /// token: `None` where one was taken. One statement for all.
+    async fn take(
+        &self,
+        takes: &[Take],
+        now: Timestamp,
+    ) -> Result<Vec<Option<std::time::Duration>>, StoreError>;
+
+    /// Forgets at most `limit` buckets that have been full since before `now`; how many there were.
+    async fn sweep_limits(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// Changes to the counters, inside a transaction.
+#[async_trait]
+pub trait RateLimitRepo: Send {
+    /// Puts a token back that was taken for an attempt that turned out well. May be held back until commit. Never
+    /// overfills: a bucket's arrival time moves back by one interval, and an absent bucket stays absent.
+    async fn give_back(&mut self, take: &Take) -> Result<(), StoreError>;
+}
+
+/// The state of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaState {
+    /// Migrations that this program knows and the store has applied, oldest first.
+    pub applied: Vec<String>,
+    /// Migrations that this program knows and the store has not applied, oldest first.
+    pub pending: Vec<String>,
+}
+
+/// Operations on the store as a whole.
+#[async_trait]
+pub trait Schema: Send + Sync {
+    /// What kind of store this is: `postgres`, `sqlite`, `memory`.
+    fn engine(&self) -> &'static str;
+
+    /// Asks the store for a sign of life that a write could succeed: a reachable, writable store.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Which migrations are applied.
+    async fn schema_state(&self) -> Result<SchemaState, StoreError>;
+
+    /// Applies every pending migration; their names. Several nodes may call this at once: they take turns.
+    async fn migrate_up(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Reverts the newest `steps` migrations; their names.
+    async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError>;
+}

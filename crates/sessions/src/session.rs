@@ -1,0 +1,116 @@
+//! The session record.
+
+use std::net::IpAddr;
+
+use identsphere_kernel::{OrganizationId, SessionId, Timestamp, UserId};
+
+use crate::Leaf;
+
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable name, as stored and sent.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The value with this stable name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+named! {
+    /// How the user authenticated (the token's `auth_method`).
+    AuthMethod {
+        /// Password alone.
+        Password = "password",
+        /// Password and a second factor.
+        PasswordWithMfa = "password_with_mfa",
+        /// A passkey.
+        Passkey = "passkey",
+        /// Google, GitHub or another provider.
+        SocialOauth = "social_oauth",
+        /// A code sent by e-mail.
+        EmailOtp = "email_otp",
+    }
+}
+
+named! {
+    /// Authenticator assurance level (NIST SP 800-63B-4 §2; the token's `aal`). Ordered: a higher one is more.
+    AssuranceLevel {
+        /// One factor.
+        Aal1 = "aal1",
+        /// Two factors of different kinds.
+        Aal2 = "aal2",
+    }
+}
+
+named! {
+    /// Why a session ended before its time.
+    RevocationReason {
+        /// Its owner signed out.
+        Logout = "logout",
+        /// Its owner ended it from the list of sessions.
+        EndedByUser = "ended_by_user",
+        /// A refresh token was presented that had been replaced (RFC 9700 §4.14.2).
+        ReuseDetected = "reuse_detected",
+    }
+}
+
+/// From where a request came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The client's address, seen through trusted proxies.
+    pub ip_address: Option<IpAddr>,
+    /// The `User-Agent` header: at most [`ClientInfo::MAX_USER_AGENT_CHARS`] characters, none of them control characters.
+    pub user_agent: Option<String>,
+}
+
+impl ClientInfo {
+    /// Longest user agent that is kept.
+    pub const MAX_USER_AGENT_CHARS: usize = 300;
+
+    /// Cleans what a client says about itself.
+    pub fn new(ip_address: Option<IpAddr>, user_agent: Option<&str>) -> Self {
+        let clean =
+            |text: &str| text.chars().filter(|c| !c.is_control()).take(Self::MAX_USER_AGENT_CHARS).collect();
+        Self { ip_address, user_agent: user_agent.map(clean).filter(|agent: &String| !agent.is_empty()) }
+    }
+}
+
+/// A session family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The family's id (the token's `sid`): the same across refreshes.
+    pub id: SessionId,
+    /// Whose session this is.
+    pub user: UserId,
+    /// The organisation it works in.
+    pub organization: OrganizationId,
+    /// How the user authenticated.
+    pub auth_method: AuthMethod,
+    /// How sure that made us.
+    pub aal: AssuranceLevel,
+    /// When the user really authenticated.
+    pub auth_time: Timestamp,
+    /// The live refresh token.
+    pub leaf: Leaf,
+    /// From where it was last seen.
+    pub client: ClientInfo,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_active_at: Timestamp,
+    /// Its absolute end: refreshing never moves it.
+    pub expires_at: Timestamp,
+}
