@@ -29,7 +29,7 @@ impl PublishedKeys {
 
 /// One key, opened.
 #[derive(Clone)]
-pub struct OpenKey {
+pub(crate) struct OpenKey {
     kid: KeyId,
     activates_at: Timestamp,
     /// The first segment of every token signed with it.
@@ -46,14 +46,14 @@ struct Loaded {
 }
 
 /// The signing keys of this node. Keys are opened once and kept; readers never wait.
-pub struct KeyRing {
+pub(crate) struct KeyRing {
     vault: Arc<dyn KeyVault>,
     loaded: ArcSwap<Loaded>,
 }
 
 impl KeyRing {
     /// A ring without keys.
-    pub fn new(vault: Arc<dyn KeyVault>) -> Self {
+    pub(crate) fn new(vault: Arc<dyn KeyVault>) -> Self {
         let published = Arc::new(PublishedKeys::of([]));
         Self { vault, loaded: ArcSwap::from_pointee(Loaded { keys: vec![], published }) }
     }
@@ -62,7 +62,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError`] when a key does not open; the ring then stays as it was.
-    pub fn load(&self, chain: &KeyChain, now: Timestamp, policy: &KeyPolicy) -> Result<bool, KeyError> {
+    pub(crate) fn load(&self, chain: &KeyChain, now: Timestamp, policy: &KeyPolicy) -> Result<bool, KeyError> {
         let before = self.loaded.load();
         let live: Vec<&SigningKey> = chain
             .stages(now, policy)
@@ -83,17 +83,17 @@ impl KeyRing {
     }
 
     /// The key that signs at `now`.
-    pub fn current(&self, now: Timestamp) -> Option<OpenKey> {
+    pub(crate) fn current(&self, now: Timestamp) -> Option<OpenKey> {
         self.loaded.load().keys.iter().rev().find(|key| key.activates_at <= now).cloned()
     }
 
     /// The key whose tokens begin with this segment.
-    pub fn by_header(&self, header: &str) -> Option<OpenKey> {
+    pub(crate) fn by_header(&self, header: &str) -> Option<OpenKey> {
         self.loaded.load().keys.iter().find(|key| *key.header == *header).cloned()
     }
 
     /// The key set to publish.
-    pub fn published(&self) -> Arc<PublishedKeys> {
+    pub(crate) fn published(&self) -> Arc<PublishedKeys> {
         self.loaded.load().published.clone()
     }
 
