@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::errors::{connection_error, store_error};
+use crate::errors::store_error;
 
 /// What connections are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,8 @@ impl Drop for Lease {
 
 impl Home {
     fn open(&self) -> Result<SqliteConnection, StoreError> {
-        let mut connection = SqliteConnection::establish(&self.database.path).map_err(connection_error)?;
+        let mut connection =
+            SqliteConnection::establish(&self.database.path).map_err(StoreError::unavailable)?;
         let pragmas = format!(
             "PRAGMA busy_timeout = {}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; {}",
             self.database.patience.as_millis(),

@@ -1,6 +1,6 @@
 //! What SQLite's failures mean.
 
-use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
+use diesel::result::{DatabaseErrorKind, Error};
 use identsphere_kernel::StoreError;
 use identsphere_kernel::store_error::Cause;
 
@@ -31,14 +31,6 @@ pub(crate) fn store_error(error: Error) -> StoreError {
     if is_nonsense(&error) { StoreError::corrupt(error) } else { StoreError::unavailable(error) }
 }
 
-/// Sorts a failure to open the file.
-pub(crate) fn connection_error(error: ConnectionError) -> StoreError {
-    match error {
-        ConnectionError::CouldntSetupConfiguration(error) => store_error(error),
-        other => StoreError::unavailable(other),
-    }
-}
-
 /// A failure of the migration harness, as the failure of a statement that it mostly is.
 pub(crate) fn migration_error(error: Cause) -> Error {
     match error.downcast::<Error>() {
@@ -66,13 +58,11 @@ fn is_busy(error: &Error) -> bool {
 /// Whether what was read, or was about to be written, must not exist.
 fn is_nonsense(error: &Error) -> bool {
     const TEXTS: [&str; 2] = ["database disk image is malformed", "file is not a database"];
-    match error {
-        Error::DatabaseError(kind, information) => {
-            !matches!(kind, DatabaseErrorKind::Unknown)
-                || TEXTS.iter().any(|text| information.message().starts_with(text))
-        }
-        other => matches!(other, Error::DeserializationError(_) | Error::SerializationError(_)),
+    if let Error::DatabaseError(kind, information) = error {
+        return !matches!(kind, DatabaseErrorKind::Unknown)
+            || TEXTS.iter().any(|text| information.message().starts_with(text));
     }
+    matches!(error, Error::DeserializationError(_) | Error::SerializationError(_))
 }
 
 #[cfg(test)]
