@@ -149,19 +149,16 @@ fn workspace() -> Metadata {
 }
 
 fn packages(workspace: &Metadata) -> Vec<Package> {
-    let described = workspace.workspace_packages();
-    described
-        .into_iter()
-        .map(|package| {
-            package.dependencies.iter().fold(
-                Package::new(&package.name),
-                |found, dependency| match dependency.kind {
-                    DependencyKind::Development => found.testing_with(&dependency.name),
-                    _ => found.using(&dependency.name),
-                },
-            )
-        })
-        .collect()
+    let read = |package: &cargo_metadata::Package| {
+        let mut found = Package::new(&package.name);
+        for dependency in &package.dependencies {
+            let only_in_tests = dependency.kind == DependencyKind::Development;
+            let names = if only_in_tests { &mut found.tests_use } else { &mut found.uses };
+            names.insert(dependency.name.clone());
+        }
+        found
+    };
+    workspace.workspace_packages().into_iter().map(read).collect()
 }
 
 fn layer_faults(packages: &[Package]) -> Vec<String> {

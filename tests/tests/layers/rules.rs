@@ -111,6 +111,13 @@ pub(crate) const LAYERS: &[Layer] = &[
         tests_use: &[],
         why: "nothing may depend on the end-to-end tests",
     },
+    Layer {
+        name: "benches",
+        members: &["identsphere-bench"],
+        uses: &[],
+        tests_use: &[],
+        why: "the server is measured from outside, as its users meet it",
+    },
 ];
 
 /// Crates of others, and the only ones of ours that may name them. A pattern may end in `*`.
@@ -141,7 +148,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
     },
     Outsider {
         crates: &["actix*"],
-        only_in: &["identsphere-actix", "identsphere-server", "identsphere-e2e"],
+        only_in: &["identsphere-actix", "identsphere-server", "identsphere-e2e", "identsphere-bench"],
         why: "actix-web is one of two frameworks: what it alone knows, the other lacks",
     },
     Outsider {
@@ -170,6 +177,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "identsphere-store-contract",
             "identsphere-server",
             "identsphere-e2e",
+            "identsphere-bench",
         ],
         why: "domains decide; they neither wait nor spawn",
     },
