@@ -8,15 +8,39 @@
 //! To add a verb: a file named after it, its method, its audit action, and the port methods it needs with their cases
 //! in the store contract.
 
+mod access_tokens;
+mod authenticate;
+mod authorize;
+mod end_sessions;
 mod error;
+mod events;
 mod hashing;
+mod issue;
+mod key_ring;
 mod limits;
+mod list_sessions;
+mod login;
+mod logout;
+mod policy;
+mod refresh;
+mod register;
+mod service;
 mod store;
+mod upkeep;
 
+pub use authorize::Authorizer;
+pub use end_sessions::EndScope;
 pub use error::{Error, FieldFault};
 pub use hashing::{HashError, PasswordHasher, Verification};
+pub use issue::SignedIn;
+pub use key_ring::PublishedKeys;
 pub use limits::{BucketKey, Quota, RateLimits, Take};
+pub use login::Login;
+pub use policy::Policy;
+pub use register::Register;
+pub use service::{IdentSphere, Ports};
 pub use store::{
     Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
 };
+pub use upkeep::{KEY_INTERVAL, KeyView, SWEEP_INTERVAL};

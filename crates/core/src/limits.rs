@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use identsphere_kernel::{Duration, EmailKey, Timestamp, TokenHash};
 
+use crate::{Error, IdentSphere};
+
 /// How many may come at once, and over what time so many come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -99,6 +101,20 @@ impl RateLimits {
             register_conflict: Quota { burst: 10, per: HOUR },
             login_account: Quota { burst: 10, per: QUARTER },
             login_address: Quota { burst: 100, per: QUARTER },
+        }
+    }
+}
+
+impl IdentSphere {
+    /// Takes one token out of each bucket, or says how long to wait for the slowest.
+    pub(crate) async fn take(&self, takes: &[Take]) -> Result<(), Error> {
+        if takes.is_empty() {
+            return Ok(());
+        }
+        let waits = self.store().take(takes, self.now()).await?;
+        match waits.into_iter().flatten().max() {
+            None => Ok(()),
+            Some(retry_after) => Err(Error::RateLimited { retry_after }),
         }
     }
 }

@@ -52,7 +52,7 @@ impl<const N: usize> fmt::Debug for SecretBytes<N> {
 
 /// SHA-256 of a bearer secret: what a store keeps instead of the secret. The secrets hashed here carry at least
 /// 128 random bits, so a plain hash cannot be searched backwards.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 pub struct TokenHash([u8; 32]);
 
 impl TokenHash {

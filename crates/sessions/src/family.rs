@@ -61,3 +61,132 @@ pub fn judge(
     }
     if generation < leaf.generation { Verdict::Reused } else { Verdict::Dead }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A state machine of one family: whatever clients do, in whatever order, one leaf lives at a time.
+
+    use identsphere_kernel::{OsRandom, SecretBytes, SessionId, SystemClock};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{RefreshKey, RefreshToken};
+
+    const GRACE: Duration = Duration::from_secs(10);
+    const LIFE: Duration = Duration::from_secs(30 * 86_400);
+
+    /// A family together with every token it ever handed out.
+    struct Model {
+        key: RefreshKey,
+        issued: Vec<RefreshToken>,
+        state: RefreshState,
+        now: Timestamp,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Command {
+        /// Present the token `back` generations before the newest.
+        Present { back: usize },
+        /// Let time pass.
+        Wait { seconds: u64 },
+        /// Sign out.
+        Revoke,
+    }
+
+    impl Model {
+        fn new() -> Self {
+            let key = RefreshKey::new(SecretBytes::new([9; 32]));
+            let first = key.first(SessionId::new(&SystemClock, &OsRandom), &OsRandom);
+            let now = Timestamp::from_unix_seconds(1_000_000);
+            let leaf = Leaf { hash: first.hash(), generation: 0, issued_at: now };
+            let state = RefreshState { leaf, expires_at: now.plus(LIFE), revoked_at: None };
+            Self { key, issued: vec![first], state, now }
+        }
+
+        /// What the use case does with a verdict, on one row.
+        fn present(&mut self, at: usize) -> Verdict {
+            let token = self.issued[at].clone();
+            let successor = self.key.successor(&token);
+            let verdict =
+                judge(&self.state, token.generation(), &token.hash(), &successor.hash(), self.now, GRACE);
+            match verdict {
+                Verdict::Rotate => {
+                    let generation = successor.generation();
+                    self.state.leaf = Leaf { hash: successor.hash(), generation, issued_at: self.now };
+                    self.issued.push(successor);
+                }
+                Verdict::Reused => self.state.revoked_at = Some(self.now),
+                Verdict::Replay | Verdict::Dead => {}
+            }
+            verdict
+        }
+
+        /// Whether a token would still be exchanged for something new.
+        fn is_live(&self, token: &RefreshToken) -> bool {
+            let successor = self.key.successor(token);
+            judge(&self.state, token.generation(), &token.hash(), &successor.hash(), self.now, GRACE)
+                == Verdict::Rotate
+        }
+    }
+
+    fn commands() -> impl Strategy<Value = Vec<Command>> {
+        let command = prop_oneof![
+            8 => (0usize..4).prop_map(|back| Command::Present { back }),
+            6 => prop_oneof![0u64..12, 12u64..90_000].prop_map(|seconds| Command::Wait { seconds }),
+            1 => Just(Command::Revoke),
+        ];
+        prop::collection::vec(command, 1..60)
+    }
+
+    proptest! {
+        /// RF-01, RF-02, RF-03.
+        #[test]
+        fn one_leaf_lives_under_any_interleaving(commands in commands()) {
+            let mut family = Model::new();
+            for command in commands {
+                match command {
+                    Command::Wait { seconds } => family.now = family.now.plus(Duration::from_secs(seconds)),
+                    Command::Revoke => family.state.revoked_at = Some(family.now),
+                    Command::Present { back } => {
+                        let newest = family.issued.len() - 1;
+                        let at = newest.saturating_sub(back);
+                        let (was_over, rotated_at) =
+                            (family.state.revoked_at.is_some() || family.state.expires_at <= family.now, family.state.leaf.issued_at);
+                        let in_grace = family.now.since(rotated_at) <= GRACE;
+                        let expected = match newest - at {
+                            _ if was_over => Verdict::Dead,
+                            0 => Verdict::Rotate,
+                            1 if in_grace => Verdict::Replay,
+                            _ => Verdict::Reused,
+                        };
+                        prop_assert_eq!(family.present(at), expected);
+                    }
+                }
+                let live = family.issued.iter().filter(|token| family.is_live(token)).count();
+                let over = family.state.revoked_at.is_some() || family.state.expires_at <= family.now;
+                prop_assert_eq!(live, usize::from(!over));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_grace_a_parent_is_a_replay() {
+        let mut family = Model::new();
+        assert_eq!(family.present(0), Verdict::Rotate);
+        let parent = family.issued[0].clone();
+        let successor = family.key.successor(&parent);
+        let verdict = judge(&family.state, 0, &parent.hash(), &successor.hash(), family.now, Duration::ZERO);
+        assert_eq!(verdict, Verdict::Reused);
+    }
+
+    #[test]
+    fn a_store_restored_to_an_older_point_refuses_without_revoking() {
+        let mut family = Model::new();
+        let backup = family.state.clone();
+        family.present(0);
+        family.present(1);
+        family.state = backup;
+        assert_eq!(family.present(2), Verdict::Dead);
+        assert_eq!(family.state.revoked_at, None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a successful sign-in or refresh hands out.
+
+use identsphere_accounts::User;
+use identsphere_kernel::{Duration, OrganizationId, SecretString, SessionId};
+use identsphere_organizations::Role;
+use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, RefreshToken, Session};
+
+use crate::{Error, IdentSphere, Principal};
+
+/// A session and the tokens to use it with.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who signed in.
+    pub principal: Principal,
+    /// The access token.
+    pub access_token: SecretString,
+    /// How long it is valid.
+    pub access_expires_in: Duration,
+    /// The refresh token.
+    pub refresh_token: SecretString,
+    /// How long it is valid: until the session's absolute end.
+    pub refresh_expires_in: Duration,
+}
+
+impl IdentSphere {
+    /// A new session of `user`, not stored yet, with its first refresh token.
+    pub(crate) fn open_session(
+        &self,
+        user: User,
+        organization: OrganizationId,
+        role: Role,
+        auth_method: AuthMethod,
+        client: &ClientInfo,
+    ) -> (Principal, RefreshToken) {
+        let now = self.now();
+        let id = SessionId::new(self.clock(), self.random());
+        let token = self.ports.refresh_key.first(id, self.random());
+        let session = Session {
+            id,
+            user: user.id,
+            organization,
+            auth_method,
+            aal: AssuranceLevel::Aal1,
+            auth_time: now,
+            leaf: Leaf { hash: token.hash(), generation: token.generation(), issued_at: now },
+            client: client.clone(),
+            created_at: now,
+            last_active_at: now,
+            expires_at: now.plus(self.policy.session_ttl),
+        };
+        (Principal { user, session, role }, token)
+    }
+
+    /// The tokens for a session. Signing takes its time: never call it inside a transaction.
+    pub(crate) fn issue(
+        &self,
+        principal: Principal,
+        refresh_token: &RefreshToken,
+    ) -> Result<SignedIn, Error> {
+        let (access_token, access_expires_in) = self.tokens.issue(&principal, self.clock(), self.random())?;
+        let refresh_expires_in = principal.session.expires_at.since(self.now());
+        let refresh_token = refresh_token.text().clone();
+        Ok(SignedIn { principal, access_token, access_expires_in, refresh_token, refresh_expires_in })
+    }
+}

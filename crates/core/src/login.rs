@@ -1,0 +1,142 @@
+//! Sign-in with a password.
+
+use identsphere_accounts::{Password, PasswordHash, UserStatus};
+use identsphere_audit::{Actor, AuditAction};
+use identsphere_kernel::{Email, UserId};
+use identsphere_organizations::Role;
+use identsphere_sessions::{AuthMethod, ClientInfo};
+
+use crate::events::{EventExt, Resource};
+use crate::{BucketKey, Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Verification};
+
+/// What somebody signs in with.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    /// The address.
+    pub email: &'a str,
+    /// The password.
+    pub password: &'a str,
+}
+
+/// How the check of a password ended.
+enum Judgement {
+    Admitted { record: SignInRecord, role: Role, outdated: bool },
+    Refused { user: Option<UserId>, reason: &'static str },
+}
+
+impl IdentSphere {
+    /// Begins a session for somebody who knows the password. An unknown address, a wrong password and an account that
+    /// may not sign in get the same answer after the same work (AU-01, AU-02).
+    ///
+    /// Attempts are counted before the password is looked at, so that parallel guesses share one budget (AU-05); a
+    /// sign-in that succeeds gives its attempt back.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`]; [`Error::InvalidInput`] for what cannot be an address or a password;
+    /// [`Error::RateLimited`]; [`Error::Overloaded`].
+    pub async fn login(&self, input: Login<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
+        let (email, password) = input.check()?;
+        let attempts = self.login_attempts(&email, client);
+        self.take(&attempts).await?;
+
+        let record = self.store().find_sign_in(email.key()).await?;
+        let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+        let verification = self.ports.hasher.verify(password.clone(), stored).await?;
+        match judge(record, verification) {
+            Judgement::Admitted { record, role, outdated } => {
+                let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
+                self.admit(record, role, upgraded, &attempts, client).await
+            }
+            Judgement::Refused { user, reason } => {
+                self.audit_refusal(user, reason, client).await?;
+                Err(Error::InvalidCredentials)
+            }
+        }
+    }
+
+    async fn admit(
+        &self,
+        record: SignInRecord,
+        role: Role,
+        upgraded: Option<PasswordHash>,
+        attempts: &[Take],
+        client: &ClientInfo,
+    ) -> Result<SignedIn, Error> {
+        let SignInRecord { user, password_hash, .. } = record;
+        let organization = user.home_organization;
+        let (principal, refresh_token) =
+            self.open_session(user, organization, role, AuthMethod::Password, client);
+        let signed_in = self.issue(principal, &refresh_token)?;
+        let who = &signed_in.principal;
+        let event = self
+            .event_by(who, AuditAction::Login, &Resource::Session(who.session.id), client)
+            .with("auth_method", who.session.auth_method.name());
+
+        let mut tx = self.store().begin().await?;
+        if let (Some(old), Some(new)) = (&password_hash, &upgraded) {
+            tx.users().upgrade_password_hash(who.user.id, old, new, self.now()).await?;
+        }
+        tx.sessions().insert(&who.session).await?;
+        for attempt in attempts {
+            tx.limits().give_back(attempt).await?;
+        }
+        tx.audit().append(&event).await?;
+        tx.commit().await?;
+        Ok(signed_in)
+    }
+
+    async fn audit_refusal(
+        &self,
+        user: Option<UserId>,
+        reason: &'static str,
+        client: &ClientInfo,
+    ) -> Result<(), Error> {
+        let event = self
+            .event(AuditAction::LoginFailed, Actor::Anonymous, &Resource::User(user), client)
+            .failed()
+            .with("reason", reason);
+        let mut tx = self.store().begin().await?;
+        tx.audit().append(&event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn login_attempts(&self, email: &Email, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![
+            Take { bucket: BucketKey::of_account("login", email.key()), quota: limits.login_account },
+            Take { bucket: BucketKey::of_address("login", client.ip_address), quota: limits.login_address },
+        ]
+    }
+}
+
+impl Login<'_> {
+    fn check(&self) -> Result<(Email, Password), Error> {
+        let email = Email::parse(self.email).map_err(|e| FieldFault::new("email", e));
+        let password = Password::present(self.password).map_err(|e| FieldFault::new("password", e));
+        match (email, password) {
+            (Ok(email), Ok(password)) => Ok((email, password)),
+            (email, password) => {
+                Err(Error::InvalidInput([email.err(), password.err()].into_iter().flatten().collect()))
+            }
+        }
+    }
+}
+
+fn judge(record: Option<SignInRecord>, verification: Verification) -> Judgement {
+    let Some(record) = record else {
+        return Judgement::Refused { user: None, reason: "unknown_email" };
+    };
+    let user = Some(record.user.id);
+    let outdated = match verification {
+        Verification::Mismatch => return Judgement::Refused { user, reason: "wrong_password" },
+        Verification::Match => false,
+        Verification::MatchOutdated => true,
+    };
+    if record.user.status != UserStatus::Active {
+        return Judgement::Refused { user, reason: "account_not_active" };
+    }
+    match record.role.clone() {
+        Some(role) => Judgement::Admitted { record, role, outdated },
+        None => Judgement::Refused { user, reason: "not_a_member" },
+    }
+}

@@ -1,0 +1,33 @@
+//! What the operator decides.
+
+use identsphere_kernel::Duration;
+use identsphere_organizations::RbacConfig;
+use identsphere_tokens::KeyPolicy;
+
+use crate::RateLimits;
+
+/// What the operator decides.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The token's `iss`.
+    pub issuer: String,
+    /// The token's `aud`, if it is to have one.
+    pub audience: Option<String>,
+    /// How long an access token is valid; at most [`Policy::MAX_ACCESS_TTL`].
+    pub access_ttl: Duration,
+    /// How long a session lives from its sign-in, however often it is refreshed.
+    pub session_ttl: Duration,
+    /// How long the parent of a leaf may be presented again.
+    pub refresh_grace: Duration,
+    /// How signing keys live.
+    pub keys: KeyPolicy,
+    /// Rate limits; `None` switches them off.
+    pub limits: Option<RateLimits>,
+    /// Which role may do what.
+    pub rbac: RbacConfig,
+}
+
+impl Policy {
+    /// The longest life of an access token that is ever issued or accepted (TK-07).
+    pub const MAX_ACCESS_TTL: Duration = Duration::from_secs(3_600);
+}

@@ -1,0 +1,100 @@
+//! The service: ports, policy, and what they need between calls.
+
+use std::sync::Arc;
+
+use identsphere_kernel::{Clock, SecureRandom, Timestamp};
+use identsphere_sessions::RefreshKey;
+use identsphere_tokens::KeyVault;
+
+use crate::access_tokens::AccessTokens;
+use crate::key_ring::KeyRing;
+use crate::{Authorizer, Error, PasswordHasher, Policy, PublishedKeys, Store};
+
+/// What the composition root provides.
+pub struct Ports {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Hashes passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Makes and opens signing keys.
+    pub vault: Arc<dyn KeyVault>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes secrets.
+    pub random: Arc<dyn SecureRandom>,
+    /// Makes refresh tokens; the same on every node.
+    pub refresh_key: RefreshKey,
+}
+
+/// The service. Its methods are the use cases, each in a file named after it.
+pub struct IdentSphere {
+    pub(crate) ports: Ports,
+    pub(crate) policy: Policy,
+    pub(crate) tokens: AccessTokens,
+    authorizer: Authorizer,
+}
+
+impl IdentSphere {
+    /// The service on these ports. Call [`prepare`](Self::prepare) before the first request.
+    pub fn new(ports: Ports, policy: Policy) -> Self {
+        let ring = KeyRing::new(ports.vault.clone());
+        let tokens =
+            AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
+        let authorizer = Authorizer::new(policy.rbac.clone());
+        Self { ports, policy, tokens, authorizer }
+    }
+
+    /// What the operator decided.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What roles may do.
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
+    }
+
+    /// The clock that everything here goes by.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.ports.clock
+    }
+
+    /// The source of every secret made here.
+    pub fn random(&self) -> &dyn SecureRandom {
+        &*self.ports.random
+    }
+
+    /// Where everything is kept.
+    pub fn store(&self) -> &dyn Store {
+        &*self.ports.store
+    }
+
+    /// The key set to publish.
+    pub fn published_keys(&self) -> Arc<PublishedKeys> {
+        self.tokens.ring().published()
+    }
+
+    /// Whether requests can be served: the store takes writes, its schema is up to date, and a key signs.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] with the reason.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.store().ping().await?;
+        let schema = self.store().schema_state().await?;
+        let not_ready = |why: &str| Error::Overloaded {
+            retry_after: std::time::Duration::from_secs(1),
+            source: why.into(),
+        };
+        if !schema.pending.is_empty() {
+            return Err(not_ready("migrations are pending"));
+        }
+        if self.tokens.ring().current(self.now()).is_none() {
+            return Err(not_ready("no signing key is active"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+}

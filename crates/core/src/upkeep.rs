@@ -1,0 +1,180 @@
+//! What has to be done from time to time: keys follow their schedule, ended rows are swept.
+
+use identsphere_audit::{Actor, AuditAction};
+use identsphere_kernel::{Duration, Timestamp};
+use identsphere_sessions::ClientInfo;
+use identsphere_tokens::{KeyChain, KeyId, KeyStage, KeyStep, SigningKey};
+
+use crate::events::Resource;
+use crate::{Error, IdentSphere};
+
+/// How often a node looks for keys that another one has made. A key is published for much longer than that before it
+/// signs, so every node knows it in time.
+pub const KEY_INTERVAL: Duration = Duration::from_secs(10);
+/// How often ended rows are swept.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// The most rows of one kind that one sweep deletes, so that it never holds locks for long.
+const SWEEP_BATCH: u32 = 1_000;
+/// How long an ended session stays for questions after the fact.
+const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
+
+/// A key as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// The key's id.
+    pub kid: KeyId,
+    /// Where it stands.
+    pub stage: KeyStage,
+    /// From when it has been published.
+    pub created_at: Timestamp,
+    /// From when it signs.
+    pub activates_at: Timestamp,
+}
+
+impl IdentSphere {
+    /// Makes the service ready: opens the keys and makes the first one if there is none. The schema must be up to date.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a stored key does not open under the master key.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        self.keep_keys().await
+    }
+
+    /// Runs the upkeep until dropped. Faults are logged and tried again.
+    pub async fn run_upkeep(&self) {
+        let mut keys = tokio::time::interval(KEY_INTERVAL);
+        let mut sweeps = tokio::time::interval(SWEEP_INTERVAL);
+        loop {
+            let done = tokio::select! {
+                _ = keys.tick() => self.keep_keys().await,
+                _ = sweeps.tick() => self.sweep().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "upkeep failed and will be tried again"
+                );
+            }
+        }
+    }
+
+    /// Reads the keys anew, adds the one that the schedule asks for, and deletes those that have expired.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the store is away, [`Error::Internal`] when a key does not open.
+    pub async fn keep_keys(&self) -> Result<(), Error> {
+        let chain = self.read_chain().await?;
+        let step = chain.step(self.now(), &self.policy.keys);
+        if step != KeyStep::Rest {
+            self.add_key(step).await?;
+        }
+        let chain = self.read_chain().await?;
+        self.load_keys(&chain)?;
+        self.delete_expired_keys(&chain).await
+    }
+
+    /// Publishes a new key that signs after `publish_ahead`; its id. `None` when one is waiting already.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the store is away.
+    pub async fn rotate_keys(&self, publish_ahead: Duration) -> Result<Option<KeyId>, Error> {
+        let chain = self.read_chain().await?;
+        let Some(step) = chain.rotate(self.now(), publish_ahead) else { return Ok(None) };
+        let added = self.add_key(step).await?;
+        self.load_keys(&self.read_chain().await?)?;
+        Ok(added)
+    }
+
+    /// The keys and where they stand, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the store is away.
+    pub async fn list_keys(&self) -> Result<Vec<KeyView>, Error> {
+        let chain = self.read_chain().await?;
+        let view = |(key, stage): (&SigningKey, KeyStage)| KeyView {
+            kid: key.kid.clone(),
+            stage,
+            created_at: key.created_at,
+            activates_at: key.activates_at,
+        };
+        Ok(chain.stages(self.now(), &self.policy.keys).map(view).collect())
+    }
+
+    /// Deletes a bounded number of rows that nothing can need any more.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the store is away.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let now = self.now();
+        let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
+        let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
+        if sessions + limits > 0 {
+            tracing::debug!(sessions, limits, "swept ended rows");
+        }
+        Ok(())
+    }
+
+    async fn read_chain(&self) -> Result<KeyChain, Error> {
+        Ok(KeyChain::new(self.store().list_signing_keys().await?))
+    }
+
+    fn load_keys(&self, chain: &KeyChain) -> Result<(), Error> {
+        if self.tokens.ring().load(chain, self.now(), &self.policy.keys)? {
+            self.tokens.forget_verified();
+        }
+        Ok(())
+    }
+
+    /// Adds a key; `None` when another node was faster, whose key then is as good.
+    async fn add_key(&self, step: KeyStep) -> Result<Option<KeyId>, Error> {
+        let KeyStep::Add { predecessor, activates_at } = step else { return Ok(None) };
+        let vault = self.ports.vault.clone();
+        let made = tokio::task::spawn_blocking(move || vault.generate()).await.map_err(Error::internal)??;
+        let now = self.now();
+        let activates_at = activates_at.max(now);
+        let key = SigningKey {
+            kid: made.kid,
+            public: made.public,
+            private: made.private,
+            predecessor,
+            created_at: now,
+            activates_at,
+        };
+        let event = self
+            .event(
+                AuditAction::KeysRotated,
+                Actor::System,
+                &Resource::SigningKey(key.kid.as_str()),
+                &ClientInfo::default(),
+            )
+            .with("activates_at", activates_at.to_rfc3339());
+        let written = async {
+            let mut tx = self.store().begin().await?;
+            tx.keys().insert(&key).await?;
+            tx.audit().append(&event).await?;
+            tx.commit().await
+        };
+        match written.await {
+            Ok(()) => {
+                tracing::info!(kid = %key.kid, activates_at = %activates_at, "published a new signing key");
+                Ok(Some(key.kid))
+            }
+            Err(error) if error.is_conflict("signing_keys_predecessor_key") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn delete_expired_keys(&self, chain: &KeyChain) -> Result<(), Error> {
+        let expired =
+            |(key, stage): (&SigningKey, KeyStage)| (stage == KeyStage::Expired).then(|| key.kid.clone());
+        let expired: Vec<KeyId> = chain.stages(self.now(), &self.policy.keys).filter_map(expired).collect();
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store().begin().await?;
+        for kid in &expired {
+            tx.keys().delete(kid).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
