@@ -61,7 +61,7 @@ fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<O
         .left_join(organization_memberships::table.on(at_home))
         .filter(users::email_key.eq(email.as_str()))
         .select((UserRow::as_select(), users::password_hash, organization_memberships::role.nullable()))
-        .first::<(UserRow, Option<String>, Option<String>)>(connection)
+        .get_result::<(UserRow, Option<String>, Option<String>)>(connection)
         .optional()?;
     Ok(found.map(|(user, password, role)| SignInRecord {
         user: user.into(),
@@ -86,7 +86,7 @@ fn principal(
         .filter(user_sessions::expires_at.gt(AsText(now)))
         .filter(users::status.eq(AsText(UserStatus::Active)))
         .select((UserRow::as_select(), SessionRow::as_select(), organization_memberships::role))
-        .first::<(UserRow, SessionRow, String)>(connection)
+        .get_result::<(UserRow, SessionRow, String)>(connection)
         .optional()?;
     Ok(found.map(|(user, session, role)| Principal {
         user: user.into(),
