@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use identsphere_kernel::SecretBytes;
+use identsphere_kernel::SecretString;
 use ipnet::IpNet;
 
 use crate::load::Reader;
@@ -149,7 +149,7 @@ registry! {
         /// Most connections to PostgreSQL.
         db_pool_size: u32 = Whole { min: 1, max: 1_000 }, Derived("2 × cores + 4"), Open;
         /// Key that seals the private signing keys. Required with PostgreSQL: every node needs the same one.
-        master_key: SecretBytes<32> = MasterKey, Derived("drawn on the first start and kept beside the SQLite database, mode 0600"), Secret;
+        master_key: SecretString = MasterKey, Derived("drawn on the first start and kept beside the SQLite database, mode 0600"), Secret;
         /// The `iss` of every token, compared byte for byte by those who check it.
         issuer: String = Word, Derived("the base URL, without a slash at its end"), Open;
         /// The `aud` of every token.

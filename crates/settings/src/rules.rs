@@ -22,8 +22,9 @@ impl Rejection {
         Self { reason: None, nearest: Some(nearest.into()) }
     }
 
-    pub(crate) fn because(reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), nearest: None }
+    /// What another crate says is wrong, in its own words.
+    pub fn because(reason: impl ToString) -> Self {
+        Self { reason: Some(reason.to_string()), nearest: None }
     }
 }
 

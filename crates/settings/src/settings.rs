@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use identsphere_kernel::{Duration, SecretBytes};
+use identsphere_kernel::{Duration, SecretString};
 use ipnet::IpNet;
 
 use crate::origin::Origin;
@@ -38,8 +38,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Where data lives.
     pub store: StoreSettings,
-    /// The key that seals private keys; `None`: the one beside the database.
-    pub master_key: Option<SecretBytes<32>>,
+    /// The key that seals private keys, as text; `None`: the one beside the database.
+    pub master_key: Option<SecretString>,
     /// Cookies.
     pub cookies: CookieSettings,
     /// Tokens and sessions.

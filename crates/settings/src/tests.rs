@@ -63,6 +63,10 @@ fn machine() -> Machine {
     Machine::default()
 }
 
+fn refuse(_: &str) -> Result<(), Rejection> {
+    Err(Rejection::because("is too weak"))
+}
+
 fn shown(loaded: &Loaded, key: &str) -> (Option<String>, Source) {
     let row = loaded.effective.iter().find(|row| row.key == key).unwrap();
     (row.value.clone(), row.source)
@@ -154,14 +158,14 @@ fn secrets_are_masked_wherever_they_come_from() {
 
 #[test]
 fn a_refused_secret_is_not_repeated() {
-    for (name, value) in [
-        ("IDENTSPHERE_MASTER_KEY", "hunter2"),
-        ("IDENTSPHERE_MASTER_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        ("IDENTSPHERE_DATABASE_URL", "mysql://auth:hunter2@db/auth"),
-    ] {
-        let fault = machine().env(name, value).fault();
+    for (name, value) in
+        [("IDENTSPHERE_MASTER_KEY", "hunter2"), ("IDENTSPHERE_DATABASE_URL", "mysql://auth:hunter2@db/auth")]
+    {
+        let mut machine = machine().env(name, value);
+        machine.checks.push(Check { key: "master_key", check: refuse });
+        let fault = machine.fault();
         assert!(fault.starts_with(name), "{fault}");
-        assert!(!fault.contains("hunter2") && !fault.contains("AAAA"), "{fault}");
+        assert!(!fault.contains("hunter2"), "{fault}");
     }
 }
 
@@ -311,9 +315,6 @@ fn the_settings_file_is_found_and_judged() {
 
 #[test]
 fn rules_of_other_crates_are_reported_with_the_rest() {
-    fn refuse(_: &str) -> Result<(), Rejection> {
-        Err(Rejection { reason: Some("is too weak".to_owned()), nearest: None })
-    }
     let mut machine = machine().env("IDENTSPHERE_PASSWORD_HASH", "md5").env("IDENTSPHERE_WORKERS", "0");
     machine.checks.push(Check { key: "password_hash", check: refuse });
     let faults = machine.faults();
