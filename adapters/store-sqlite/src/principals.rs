@@ -1,0 +1,204 @@
+//! Users and sessions as they are read: the statements that join them.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
+use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_kernel::{
+    Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, TokenHash, UserId,
+};
+use identsphere_organizations::Role;
+use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, Session};
+
+use crate::SqliteStore;
+use crate::tables::{organization_memberships, user_sessions, users};
+use crate::values::{AsBytes, AsText, Generation};
+
+#[async_trait]
+impl PrincipalStore for SqliteStore {
+    async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
+        let email = email.clone();
+        self.readers.run(move |connection| sign_in(connection, &email)).await
+    }
+
+    async fn find_principal(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, StoreError> {
+        self.readers.run(move |connection| principal(connection, session, now)).await
+    }
+
+    async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
+        let rotation = rotation.clone();
+        let work = move |connection: &mut SqliteConnection| {
+            if !replace_leaf(connection, &rotation)? {
+                return Ok(None);
+            }
+            principal(connection, rotation.session, rotation.successor.issued_at)
+        };
+        self.writer.run_exclusively(work).await
+    }
+}
+
+/// The user's sessions that are neither revoked nor past their end.
+pub(crate) fn live_sessions(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    now: Timestamp,
+) -> QueryResult<Vec<Session>> {
+    let rows = user_sessions::table
+        .filter(user_sessions::user_id.eq(AsBytes(user)))
+        .filter(user_sessions::revoked_at.is_null())
+        .filter(user_sessions::expires_at.gt(AsText(now)))
+        .order((user_sessions::last_active_at.desc(), user_sessions::id.desc()))
+        .select(SessionRow::as_select())
+        .load(connection)?;
+    Ok(rows.into_iter().map(Session::from).collect())
+}
+
+fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<Option<SignInRecord>> {
+    let at_home = organization_memberships::user_id
+        .eq(users::id)
+        .and(organization_memberships::organization_id.eq(users::organization_id));
+    let found = users::table
+        .left_join(organization_memberships::table.on(at_home))
+        .filter(users::email_key.eq(email.as_str()))
+        .select((UserRow::as_select(), users::password_hash, organization_memberships::role.nullable()))
+        .first::<(UserRow, Option<String>, Option<String>)>(connection)
+        .optional()?;
+    Ok(found.map(|(user, password, role)| SignInRecord {
+        user: user.into(),
+        password_hash: password.map(PasswordHash::new),
+        role: role.map(Role::new),
+    }))
+}
+
+fn principal(
+    connection: &mut SqliteConnection,
+    session: SessionId,
+    now: Timestamp,
+) -> QueryResult<Option<Principal>> {
+    let here = organization_memberships::user_id
+        .eq(user_sessions::user_id)
+        .and(organization_memberships::organization_id.eq(user_sessions::organization_id));
+    let found = user_sessions::table
+        .inner_join(users::table.on(users::id.eq(user_sessions::user_id)))
+        .inner_join(organization_memberships::table.on(here))
+        .filter(user_sessions::id.eq(AsBytes(session)))
+        .filter(user_sessions::revoked_at.is_null())
+        .filter(user_sessions::expires_at.gt(AsText(now)))
+        .filter(users::status.eq(AsText(UserStatus::Active)))
+        .select((UserRow::as_select(), SessionRow::as_select(), organization_memberships::role))
+        .first::<(UserRow, SessionRow, String)>(connection)
+        .optional()?;
+    Ok(found.map(|(user, session, role)| Principal {
+        user: user.into(),
+        session: session.into(),
+        role: Role::new(role),
+    }))
+}
+
+/// Whether the leaf was the one presented, and has its successor now. The conditions are those of [`principal`].
+fn replace_leaf(connection: &mut SqliteConnection, rotation: &RefreshRotation) -> QueryResult<bool> {
+    let RefreshRotation { session, presented, successor, client } = rotation;
+    let active_member = users::table
+        .inner_join(organization_memberships::table.on(organization_memberships::user_id.eq(users::id)))
+        .filter(users::id.eq(user_sessions::user_id))
+        .filter(organization_memberships::organization_id.eq(user_sessions::organization_id))
+        .filter(users::status.eq(AsText(UserStatus::Active)));
+    let replaced = diesel::update(user_sessions::table)
+        .filter(user_sessions::id.eq(AsBytes(*session)))
+        .filter(user_sessions::refresh_hash.eq(AsBytes(*presented)))
+        .filter(user_sessions::revoked_at.is_null())
+        .filter(user_sessions::expires_at.gt(AsText(successor.issued_at)))
+        .filter(exists(active_member))
+        .set((
+            user_sessions::refresh_hash.eq(AsBytes(successor.hash)),
+            user_sessions::refresh_generation.eq(Generation(successor.generation)),
+            user_sessions::refresh_issued_at.eq(AsText(successor.issued_at)),
+            user_sessions::last_active_at.eq(AsText(successor.issued_at)),
+            user_sessions::ip_address.eq(client.ip_address.map(AsText)),
+            user_sessions::user_agent.eq(client.user_agent.as_deref()),
+        ))
+        .execute(connection)?;
+    Ok(replaced == 1)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct UserRow {
+    id: AsBytes<UserId>,
+    email: String,
+    email_key: String,
+    organization_id: AsBytes<OrganizationId>,
+    status: AsText<UserStatus>,
+    display_name: Option<String>,
+    email_verified: bool,
+    last_password_change: Option<AsText<Timestamp>>,
+    created_at: AsText<Timestamp>,
+    updated_at: AsText<Timestamp>,
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id.0,
+            email: Email::from_stored(row.email, row.email_key),
+            email_verified: row.email_verified,
+            last_password_change: row.last_password_change.map(|at| at.0),
+            home_organization: row.organization_id.0,
+            status: row.status.0,
+            display_name: row.display_name.map(DisplayName::from_stored),
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+        }
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = user_sessions)]
+struct SessionRow {
+    id: AsBytes<SessionId>,
+    user_id: AsBytes<UserId>,
+    organization_id: AsBytes<OrganizationId>,
+    auth_method: AsText<AuthMethod>,
+    aal: AsText<AssuranceLevel>,
+    auth_time: AsText<Timestamp>,
+    refresh_hash: AsBytes<TokenHash>,
+    refresh_generation: Generation,
+    refresh_issued_at: AsText<Timestamp>,
+    ip_address: Option<AsText<IpAddr>>,
+    user_agent: Option<String>,
+    created_at: AsText<Timestamp>,
+    last_active_at: AsText<Timestamp>,
+    expires_at: AsText<Timestamp>,
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: row.id.0,
+            user: row.user_id.0,
+            organization: row.organization_id.0,
+            auth_method: row.auth_method.0,
+            aal: row.aal.0,
+            auth_time: row.auth_time.0,
+            leaf: Leaf {
+                hash: row.refresh_hash.0,
+                generation: row.refresh_generation.0,
+                issued_at: row.refresh_issued_at.0,
+            },
+            client: ClientInfo {
+                ip_address: row.ip_address.map(|address| address.0),
+                user_agent: row.user_agent,
+            },
+            created_at: row.created_at.0,
+            last_active_at: row.last_active_at.0,
+            expires_at: row.expires_at.0,
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Sessions.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use identsphere_kernel::{SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_sessions::{Leaf, RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
+
+use crate::SqliteStore;
+use crate::principals::live_sessions;
+use crate::tables::user_sessions;
+use crate::tx::SqliteTx;
+use crate::values::{AsBytes, AsText, Generation};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = user_sessions)]
+struct RefreshStateRow {
+    refresh_hash: AsBytes<TokenHash>,
+    refresh_generation: Generation,
+    refresh_issued_at: AsText<Timestamp>,
+    expires_at: AsText<Timestamp>,
+    revoked_at: Option<AsText<Timestamp>>,
+}
+
+impl From<RefreshStateRow> for RefreshState {
+    fn from(row: RefreshStateRow) -> Self {
+        Self {
+            leaf: Leaf {
+                hash: row.refresh_hash.0,
+                generation: row.refresh_generation.0,
+                issued_at: row.refresh_issued_at.0,
+            },
+            expires_at: row.expires_at.0,
+            revoked_at: row.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn find_refresh_state(&self, session: SessionId) -> Result<Option<RefreshState>, StoreError> {
+        self.readers
+            .run(move |connection| {
+                let row = user_sessions::table
+                    .find(AsBytes(session))
+                    .select(RefreshStateRow::as_select())
+                    .first(connection)
+                    .optional()?;
+                Ok(row.map(RefreshState::from))
+            })
+            .await
+    }
+
+    async fn list_live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.readers.run(move |connection| live_sessions(connection, user, now)).await
+    }
+
+    async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let swept = diesel::alias!(user_sessions as swept);
+        let chosen = swept
+            .select(swept.field(user_sessions::id))
+            .filter(swept.field(user_sessions::expires_at).lt(AsText(ended_before)))
+            .limit(i64::from(limit));
+        let deletion = diesel::delete(user_sessions::table).filter(user_sessions::id.eq_any(chosen));
+        let count = self.writer.run(move |connection| deletion.execute(connection)).await?;
+        u64::try_from(count).map_err(StoreError::corrupt)
+    }
+}
+
+#[async_trait]
+impl SessionRepo for SqliteTx {
+    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
+        let session = session.clone();
+        self.hold(move |connection| {
+            diesel::insert_into(user_sessions::table)
+                .values((
+                    user_sessions::id.eq(AsBytes(session.id)),
+                    user_sessions::user_id.eq(AsBytes(session.user)),
+                    user_sessions::organization_id.eq(AsBytes(session.organization)),
+                    user_sessions::auth_method.eq(AsText(session.auth_method)),
+                    user_sessions::aal.eq(AsText(session.aal)),
+                    user_sessions::auth_time.eq(AsText(session.auth_time)),
+                    user_sessions::refresh_hash.eq(AsBytes(session.leaf.hash)),
+                    user_sessions::refresh_generation.eq(Generation(session.leaf.generation)),
+                    user_sessions::refresh_issued_at.eq(AsText(session.leaf.issued_at)),
+                    user_sessions::ip_address.eq(session.client.ip_address.map(AsText)),
+                    user_sessions::user_agent.eq(session.client.user_agent),
+                    user_sessions::created_at.eq(AsText(session.created_at)),
+                    user_sessions::last_active_at.eq(AsText(session.last_active_at)),
+                    user_sessions::expires_at.eq(AsText(session.expires_at)),
+                ))
+                .execute(connection)
+                .map(drop)
+        })
+    }
+
+    async fn revoke(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let revocation = diesel::update(user_sessions::table)
+            .filter(user_sessions::id.eq(AsBytes(session)))
+            .filter(user_sessions::user_id.eq(AsBytes(owner)))
+            .filter(user_sessions::revoked_at.is_null())
+            .filter(user_sessions::expires_at.gt(AsText(at)))
+            .set((
+                user_sessions::revoked_at.eq(Some(AsText(at))),
+                user_sessions::revoked_reason.eq(Some(reason.name())),
+            ));
+        self.ask(move |connection| revocation.execute(connection).map(|count| count == 1)).await
+    }
+
+    async fn revoke_all(
+        &mut self,
+        owner: UserId,
+        except: Option<SessionId>,
+        reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let revocation = diesel::update(user_sessions::table)
+            .filter(user_sessions::user_id.eq(AsBytes(owner)))
+            .filter(user_sessions::id.nullable().is_not(except.map(AsBytes)))
+            .filter(user_sessions::revoked_at.is_null())
+            .filter(user_sessions::expires_at.gt(AsText(at)))
+            .set((
+                user_sessions::revoked_at.eq(Some(AsText(at))),
+                user_sessions::revoked_reason.eq(Some(reason.name())),
+            ))
+            .returning(user_sessions::id);
+        self.ask(move |connection| {
+            let ended: Vec<AsBytes<SessionId>> = revocation.get_results(connection)?;
+            Ok(ended.into_iter().map(|id| id.0).collect())
+        })
+        .await
+    }
+}

@@ -1,0 +1,113 @@
+//! The tables, as far as this program reads and writes them. Columns that only host applications use stay out; the
+//! migrations give them their defaults.
+
+use diesel::{allow_tables_to_appear_in_same_query, table};
+
+table! {
+    organizations (id) {
+        id -> Binary,
+        name -> Text,
+        slug -> Text,
+        created_at -> Text,
+        updated_at -> Text,
+    }
+}
+
+table! {
+    users (id) {
+        id -> Binary,
+        email -> Text,
+        email_key -> Text,
+        password_hash -> Nullable<Text>,
+        organization_id -> Binary,
+        role -> Text,
+        status -> Text,
+        display_name -> Nullable<Text>,
+        email_verified -> Bool,
+        last_password_change -> Nullable<Text>,
+        created_at -> Text,
+        updated_at -> Text,
+    }
+}
+
+table! {
+    organization_memberships (user_id, organization_id) {
+        user_id -> Binary,
+        organization_id -> Binary,
+        role -> Text,
+        joined_at -> Text,
+    }
+}
+
+table! {
+    user_sessions (id) {
+        id -> Binary,
+        user_id -> Binary,
+        organization_id -> Binary,
+        auth_method -> Text,
+        aal -> Text,
+        auth_time -> Text,
+        refresh_hash -> Binary,
+        refresh_generation -> BigInt,
+        refresh_issued_at -> Text,
+        ip_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        created_at -> Text,
+        last_active_at -> Text,
+        expires_at -> Text,
+        revoked_at -> Nullable<Text>,
+        revoked_reason -> Nullable<Text>,
+    }
+}
+
+table! {
+    audit_logs (id) {
+        id -> Binary,
+        organization_id -> Nullable<Binary>,
+        actor_id -> Nullable<Binary>,
+        actor_type -> Text,
+        action -> Text,
+        resource_type -> Text,
+        resource_id -> Nullable<Text>,
+        status -> Text,
+        user_agent -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        metadata -> Text,
+        created_at -> Text,
+    }
+}
+
+table! {
+    signing_keys (kid) {
+        kid -> Text,
+        public_n -> Binary,
+        public_e -> Binary,
+        private_sealed -> Binary,
+        predecessor -> Text,
+        created_at -> Text,
+        activates_at -> Text,
+    }
+}
+
+table! {
+    rate_limits (bucket) {
+        bucket -> Binary,
+        arrival_at -> Text,
+    }
+}
+
+table! {
+    /// What the migration harness has applied.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+table! {
+    /// SQLite's own catalogue.
+    sqlite_schema (name) {
+        name -> Text,
+    }
+}
+
+allow_tables_to_appear_in_same_query!(users, organization_memberships, user_sessions);

@@ -1,0 +1,151 @@
+//! How a domain value looks in its column. A column that does not hold such a value is corrupt, and says so while
+//! its row is read.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::{Sqlite, SqliteValue};
+use identsphere_accounts::UserStatus;
+use identsphere_kernel::{AuditEventId, OrganizationId, SessionId, Timestamp, TokenHash, UserId};
+use identsphere_sessions::{AssuranceLevel, AuthMethod};
+use uuid::Uuid;
+
+/// A value in a text column.
+#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub(crate) struct AsText<T>(pub(crate) T);
+
+/// A value in a binary column.
+#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Binary)]
+pub(crate) struct AsBytes<T>(pub(crate) T);
+
+/// How many refresh tokens a family had before this one.
+#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[diesel(sql_type = BigInt)]
+pub(crate) struct Generation(pub(crate) u32);
+
+/// A value with one spelling.
+pub(crate) trait TextForm: Sized {
+    /// The spelling; `None` for a value that has none.
+    fn to_text(&self) -> Option<String>;
+    /// The value that is spelt so.
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+/// A value of a fixed number of bytes.
+pub(crate) trait BytesForm: Sized {
+    /// The bytes.
+    fn to_bytes(&self) -> Vec<u8>;
+    /// The value with these bytes.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+impl<T: TextForm + Debug> ToSql<Text, Sqlite> for AsText<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.to_text().ok_or_else(|| format!("{:?} has no text form", self.0))?);
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: TextForm> FromSql<Text, Sqlite> for AsText<T> {
+    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let text = value.read_text();
+        T::from_text(text).map(Self).ok_or_else(|| format!("a column holds {text:?}").into())
+    }
+}
+
+impl<T: BytesForm + Debug> ToSql<Binary, Sqlite> for AsBytes<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.to_bytes());
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: BytesForm> FromSql<Binary, Sqlite> for AsBytes<T> {
+    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let bytes = value.read_blob();
+        T::from_bytes(bytes).map(Self).ok_or_else(|| format!("a column holds {} bytes", bytes.len()).into())
+    }
+}
+
+impl ToSql<BigInt, Sqlite> for Generation {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(i64::from(self.0));
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<BigInt, Sqlite> for Generation {
+    fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        Ok(Self(u32::try_from(value.read_long())?))
+    }
+}
+
+impl TextForm for Timestamp {
+    /// Years of four digits only: others would not sort as text.
+    fn to_text(&self) -> Option<String> {
+        const WIDTH: usize = "2026-11-21T12:00:00.000000Z".len();
+        Some(self.to_rfc3339()).filter(|text| text.len() == WIDTH)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::parse_rfc3339(text)
+    }
+}
+
+impl TextForm for IpAddr {
+    fn to_text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+macro_rules! text_form_by_name {
+    ($($name:ident),+) => {$(
+        impl TextForm for $name {
+            fn to_text(&self) -> Option<String> {
+                Some(self.name().to_owned())
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::from_name(text)
+            }
+        }
+    )+};
+}
+
+text_form_by_name!(UserStatus, AuthMethod, AssuranceLevel);
+
+macro_rules! bytes_form_of_ids {
+    ($($name:ident),+) => {$(
+        impl BytesForm for $name {
+            fn to_bytes(&self) -> Vec<u8> {
+                self.as_uuid().into_bytes().into()
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Option<Self> {
+                Uuid::from_slice(bytes).ok().map(Self::from_uuid)
+            }
+        }
+    )+};
+}
+
+bytes_form_of_ids!(UserId, OrganizationId, SessionId, AuditEventId);
+
+impl BytesForm for TokenHash {
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::as_bytes(self).to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
