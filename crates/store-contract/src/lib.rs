@@ -1,1 +1,265 @@
-//! The suite that every store runs.
+//! The suite that every store runs, so that one store can take the place of another.
+//!
+//! An adapter calls [`store_contract!`] in one of its integration tests; one whose data outlives the process calls
+//! [`durable_store_contract!`] too. Each case becomes a test of its own, and an adapter cannot leave one out:
+//!
+//! ```ignore
+//! async fn make() -> Subject {
+//!     Subject::new(Arc::new(MyStore::new()), ())
+//! }
+//! identsphere_store_contract::store_contract!(make);
+//! ```
+//!
+//! The cases speak to the ports only, with times and ids of their own making. They are strict: unless a port's
+//! documentation says otherwise, a store may not answer `Retry` where it could have waited its turn.
+//!
+//! To add a case: an `async fn` in the file of its port and its name in the list in this file; the compiler reports a
+//! case that is in no list as dead code.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a store that fails where it must not has failed the case"
+)]
+
+mod audit;
+mod durability;
+mod keys;
+mod limits;
+mod migrations;
+mod organizations;
+mod principals;
+mod rotation;
+mod scene;
+mod schema;
+mod sessions;
+mod transactions;
+mod users;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use identsphere_core::Store;
+
+/// A store under test.
+pub struct Subject {
+    /// The store: migrated and empty.
+    pub store: Arc<dyn Store>,
+    /// What has to live as long as the store: a temporary folder, the guard of a schema.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+impl Subject {
+    /// A store, and what has to live as long as it does.
+    pub fn new(store: Arc<dyn Store>, keep: impl Any + Send + Sync) -> Self {
+        Self { store, keep: Box::new(keep) }
+    }
+
+    /// A first handle to an empty storage, migrated.
+    pub async fn on(storage: impl Storage) -> Self {
+        let store = storage.open().await;
+        store.migrate_up().await.unwrap();
+        Self::new(store, storage)
+    }
+}
+
+/// A place where data outlives the handles to it: a database file, a schema on a server. It is empty, not even migrated,
+/// when it is made, and gone when it is dropped.
+#[async_trait]
+pub trait Storage: Send + Sync + 'static {
+    /// Opens a handle of its own, as another process would. Does not migrate.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+/// Expands to one test for each case of the contract. `$make` names an `async fn() -> Subject`.
+#[macro_export]
+macro_rules! store_contract {
+    ($make:ident) => {
+        $crate::__store_cases! { __tests [run $make] }
+    };
+}
+
+/// Expands to one test for each case about data that outlives its process. `$make` names an
+/// `async fn() -> impl Storage`.
+#[macro_export]
+macro_rules! durable_store_contract {
+    ($make:ident) => {
+        $crate::__durable_store_cases! { __tests [run_durable $make] }
+    };
+}
+
+/// The cases of the contract, by port.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_cases {
+    ($then:ident [$($args:tt)*]) => { $crate::$then! { [$($args)*]
+        users {
+            a_user_comes_back_exactly_as_given
+            a_password_hash_comes_back_exactly_as_given
+            an_unknown_address_is_absent
+            a_taken_address_is_refused
+            a_taken_user_id_is_refused
+            addresses_are_compared_byte_for_byte
+            of_many_who_register_one_address_one_wins
+            a_hash_is_upgraded_without_touching_the_rest
+            a_hash_that_changed_meanwhile_is_kept
+        }
+        organizations {
+            organizations_of_every_shape_are_taken
+            a_taken_slug_is_refused
+            a_taken_organization_id_is_refused
+            a_second_membership_is_refused
+            of_many_who_claim_one_slug_one_wins
+        }
+        principals {
+            a_live_session_has_a_principal
+            an_unknown_session_has_none
+            a_revoked_session_has_none
+            a_session_ends_exactly_at_its_end
+            only_active_users_have_one
+            only_members_have_one
+            the_role_is_that_of_the_sessions_organization
+            roles_come_back_exactly_as_given
+            a_sign_in_finds_users_of_every_status
+            a_sign_in_finds_the_role_at_home
+        }
+        sessions {
+            a_session_comes_back_exactly_as_given
+            what_is_unknown_is_absent
+            a_taken_session_id_is_refused
+            sessions_are_listed_newest_activity_first
+            only_live_sessions_are_listed
+            each_user_sees_their_own_sessions
+            a_session_is_revoked_once
+            a_revoked_family_remains_known
+            nobody_revokes_the_session_of_another
+            an_ended_session_is_not_revoked
+            all_sessions_are_revoked_but_one
+            revoking_all_spares_other_users_and_what_is_over
+            of_many_who_revoke_one_session_one_wins
+            of_many_who_revoke_all_each_session_is_ended_by_one
+            a_sweep_deletes_what_ended_earlier
+            a_sweep_deletes_no_more_than_its_limit
+        }
+        rotation {
+            the_leaf_is_exchanged_for_its_successor
+            the_client_is_replaced_even_by_a_silent_one
+            a_replaced_leaf_is_refused
+            a_revoked_family_is_refused
+            an_ended_family_is_refused
+            an_unknown_family_is_refused
+            users_who_are_not_active_are_refused
+            users_who_are_no_members_are_refused
+            a_long_chain_keeps_only_its_newest_leaf
+            of_many_who_present_one_leaf_one_wins
+            a_revocation_beats_every_rotation
+        }
+        keys {
+            a_key_comes_back_exactly_as_given
+            keys_are_listed_oldest_first
+            a_second_first_key_is_refused
+            a_second_successor_is_refused
+            a_taken_key_id_is_refused
+            a_key_is_deleted_once
+            of_many_first_keys_one_wins
+            of_many_successors_one_wins
+        }
+        limits {
+            tokens_are_counted_as_the_rule_says
+            a_bucket_gives_its_burst_and_then_waits
+            buckets_in_one_call_are_independent
+            a_bucket_named_twice_gives_two_tokens
+            no_buckets_are_no_work
+            of_many_who_take_at_once_only_the_burst_succeeds
+            buckets_may_be_named_in_any_order_at_once
+            a_token_given_back_can_be_taken_again
+            giving_back_never_overfills
+            a_token_given_back_is_back_only_after_the_commit
+            no_token_given_back_at_once_is_lost
+            a_sweep_forgets_full_buckets_only
+            a_sweep_forgets_no_more_than_its_limit
+        }
+        audit {
+            rows_of_every_shape_are_taken
+            rows_about_unknown_things_are_taken
+        }
+        transactions {
+            a_commit_makes_everything_permanent
+            nothing_is_seen_before_the_commit
+            a_transaction_sees_its_own_writes
+            a_late_failure_undoes_everything
+            a_failed_write_cannot_be_committed_around
+            a_dropped_transaction_undoes_everything
+            an_aborted_transaction_undoes_everything
+            tasks_aborted_at_any_moment_leave_all_or_nothing
+            abandoned_transactions_never_block_the_next_writer
+            many_transactions_at_once_all_succeed
+        }
+        schema {
+            a_fresh_store_is_ready
+            migrating_again_does_nothing
+        }
+    } };
+}
+
+/// The cases about data that outlives its process.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __durable_store_cases {
+    ($then:ident [$($args:tt)*]) => { $crate::$then! { [$($args)*]
+        durability {
+            what_was_committed_is_there_after_reopening
+            what_was_not_committed_is_gone_after_reopening
+            one_handle_sees_what_another_committed
+            of_many_who_present_one_leaf_to_two_handles_one_wins
+            two_handles_share_the_rate_limits
+        }
+        migrations {
+            every_migration_is_applied_once_in_order
+            the_newest_migration_is_reverted_first
+            a_store_that_went_down_and_up_works
+            several_nodes_may_migrate_at_once
+        }
+    } };
+}
+
+/// One test for each case.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    ([$run:ident $make:ident] $($family:ident { $($case:ident)+ })+) => {$(
+        mod $family {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $case() {
+                    $crate::$run::$family::$case(super::$make().await).await;
+                }
+            )+
+        }
+    )+};
+}
+
+/// One public door to each case. A case without a door is dead code, which the compiler reports.
+macro_rules! doors {
+    ([$what:ty] $($family:ident { $($case:ident)+ })+) => {$(
+        pub mod $family {
+            $(
+                pub async fn $case(subject: $what) {
+                    crate::scene::in_time(async move { crate::$family::$case(&subject.into()).await }).await;
+                }
+            )+
+        }
+    )+};
+}
+use doors as __doors;
+
+#[doc(hidden)]
+pub mod run {
+    crate::__store_cases! { __doors [crate::Subject] }
+}
+
+#[doc(hidden)]
+pub mod run_durable {
+    crate::__durable_store_cases! { __doors [impl crate::Storage] }
+}

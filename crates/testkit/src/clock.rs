@@ -16,7 +16,12 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.0.store(self.now().plus(by).unix_micros(), Ordering::SeqCst);
+        self.set(self.now().plus(by));
+    }
+
+    /// Sets the clock, forward or back.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.unix_micros(), Ordering::SeqCst);
     }
 }
 
