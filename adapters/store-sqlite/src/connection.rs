@@ -233,3 +233,82 @@ fn switch_to_wal(connection: &mut SqliteConnection, patience: Duration) -> Resul
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::sql_types::BigInt;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A lane of one connection that writes, and the folder of its file.
+    fn lane(purpose: Purpose) -> (Lane, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lane.db").into_os_string().into_string().unwrap();
+        let database = Database { path, patience: Duration::from_secs(5) };
+        (Lane::new(database, purpose, Arc::new(Semaphore::new(1))), folder)
+    }
+
+    fn execute(statement: &'static str) -> impl FnOnce(&mut SqliteConnection) -> QueryResult<()> {
+        move |connection| connection.batch_execute(statement)
+    }
+
+    fn number(query: &'static str) -> impl FnOnce(&mut SqliteConnection) -> QueryResult<i64> {
+        move |connection| sql::<BigInt>(query).get_result(connection)
+    }
+
+    #[tokio::test]
+    async fn only_counters_are_written_without_waiting_for_the_disk() {
+        for (purpose, level) in [(Purpose::Write, 2), (Purpose::Count, 1)] {
+            let (lane, _folder) = lane(purpose);
+            assert_eq!(lane.run(number("PRAGMA synchronous")).await.unwrap(), level, "{purpose:?}");
+            assert_eq!(lane.run(number("PRAGMA foreign_keys")).await.unwrap(), 1, "{purpose:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let (lane, _folder) = lane(Purpose::Read);
+        assert!(lane.run(execute("CREATE TABLE t (n INTEGER)")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_transaction_left_open_is_undone_before_the_next_turn() {
+        let (lane, _folder) = lane(Purpose::Write);
+        lane.run(execute("CREATE TABLE t (n INTEGER)")).await.unwrap();
+        let begin = |connection: &mut SqliteConnection| {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
+            connection.batch_execute("INSERT INTO t VALUES (1)")
+        };
+        let ((), lease) = lane.lease().await.unwrap().run(begin).await.unwrap();
+        drop(lease);
+        assert_eq!(lane.run(number("SELECT count(*) FROM t")).await.unwrap(), 0);
+        lane.run(begin).await.unwrap();
+        assert_eq!(lane.run(number("SELECT count(*) FROM t")).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_costs_nobody_else_their_turn() {
+        let (lane, _folder) = lane(Purpose::Write);
+        let outcome: Result<(), StoreError> = lane
+            .run(|connection| {
+                AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
+                panic!("as a fault in this program would")
+            })
+            .await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))));
+        lane.run(execute("CREATE TABLE t (n INTEGER)")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_and_serves_again_when_there_is_room() {
+        let (lane, _folder) = lane(Purpose::Write);
+        lane.run(execute("CREATE TABLE t (b BLOB); PRAGMA max_page_count = 2")).await.unwrap();
+        let fill = execute("INSERT INTO t VALUES (zeroblob(1000000))");
+        let outcome = lane.run_exclusively(fill).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        assert_eq!(lane.run(number("SELECT count(*) FROM t")).await.unwrap(), 0);
+        lane.run(execute("PRAGMA max_page_count = 1000")).await.unwrap();
+        lane.run_exclusively(execute("INSERT INTO t VALUES (zeroblob(1000000))")).await.unwrap();
+    }
+}

@@ -101,6 +101,14 @@ pub enum KeyError {
     Sealed {
         /// Which key.
         kid: KeyId,
+        /// What the seal says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The id, the public half and the private half are not of one key.
+    #[error("the parts of key {kid} do not belong together")]
+    MixedUp {
+        /// Which key.
+        kid: KeyId,
     },
     /// The cryptographic library refused.
     #[error("the cryptographic library refused")]
@@ -130,10 +138,10 @@ pub trait KeyVault: Send + Sync {
     /// [`KeyError::Library`].
     fn generate(&self) -> Result<GeneratedKey, KeyError>;
 
-    /// Opens the private half.
+    /// Opens the private half, and makes sure that it belongs to the public half and the id.
     ///
     /// # Errors
-    /// [`KeyError::Sealed`] when the master key is another one.
+    /// [`KeyError::Sealed`] when the master key is another one, [`KeyError::MixedUp`] when the row was tampered with.
     fn signer(&self, key: &SigningKey) -> Result<Arc<dyn TokenSigner>, KeyError>;
 
     /// Prepares the public half.

@@ -1,0 +1,61 @@
+//! From what the driver says to what it means.
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+use identsphere_kernel::StoreError;
+
+/// The uniqueness rules that a caller may run into, as the ports name them.
+const CONSTRAINTS: [&str; 8] = [
+    "users_email_key_key",
+    "users_pkey",
+    "organizations_slug_key",
+    "organizations_pkey",
+    "organization_memberships_pkey",
+    "user_sessions_pkey",
+    "signing_keys_pkey",
+    "signing_keys_predecessor_key",
+];
+
+/// What an error of the driver means to a caller.
+///
+/// The driver does not hand on the SQLSTATE of errors without a kind of their own (a deadlock, a timeout, a server that
+/// is shutting down or full), so those are told apart by their English message. A server that speaks another language
+/// makes a deadlock `Unavailable` instead of `Retry`, which asks the caller to wait instead of repeating at once.
+pub(crate) fn by_meaning(error: Error) -> StoreError {
+    match error {
+        Error::DatabaseError(kind, information) => database(kind, information),
+        error @ (Error::DeserializationError(_)
+        | Error::SerializationError(_)
+        | Error::QueryBuilderError(_)
+        | Error::InvalidCString(_)
+        | Error::NotFound) => StoreError::corrupt(error),
+        error => StoreError::unavailable(error),
+    }
+}
+
+fn database(
+    kind: DatabaseErrorKind,
+    information: Box<dyn DatabaseErrorInformation + Send + Sync>,
+) -> StoreError {
+    let conflict = information.constraint_name().and_then(known);
+    let is_deadlock = information.message() == "deadlock detected";
+    let error = Error::DatabaseError(kind, information);
+    let Error::DatabaseError(kind, _) = &error else { return StoreError::unavailable(error) };
+    match kind {
+        DatabaseErrorKind::UniqueViolation => match conflict {
+            Some(constraint) => StoreError::Conflict { constraint },
+            None => StoreError::corrupt(error),
+        },
+        DatabaseErrorKind::SerializationFailure => StoreError::retry(error),
+        DatabaseErrorKind::Unknown if is_deadlock => StoreError::retry(error),
+        DatabaseErrorKind::ForeignKeyViolation
+        | DatabaseErrorKind::NotNullViolation
+        | DatabaseErrorKind::CheckViolation
+        | DatabaseErrorKind::RestrictViolation
+        | DatabaseErrorKind::ExclusionViolation => StoreError::corrupt(error),
+        _ => StoreError::unavailable(error),
+    }
+}
+
+fn known(name: &str) -> Option<&'static str> {
+    CONSTRAINTS.into_iter().find(|constraint| *constraint == name)
+}

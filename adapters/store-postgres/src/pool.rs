@@ -1,0 +1,160 @@
+//! Connections: made on demand, reused while they are sound, never handed on with a transaction open.
+
+use std::mem;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
+use diesel_async::AsyncPgConnection;
+use diesel_async::pooled_connection::deadpool::{self, Object};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use identsphere_kernel::StoreError;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_postgres::NoTls;
+
+use crate::config::{OpenError, PgConfig};
+use crate::errors;
+
+/// The connections of a store, and what it takes to make more.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    connections: deadpool::Pool<AsyncPgConnection>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: PgConfig,
+    runtime: Handle,
+    /// Longest wait for an answer: a little longer than the server may take, for one that died without a word.
+    answer_within: Duration,
+}
+
+impl Pool {
+    pub(crate) fn new(config: &PgConfig) -> Result<Self, OpenError> {
+        const GRACE: Duration = Duration::from_secs(2);
+
+        let runtime = Handle::try_current().map_err(OpenError::NoRuntime)?;
+        let driver = config.for_requests()?;
+        let home = runtime.clone();
+        let mut manager = ManagerConfig::default();
+        // Whether a connection has ended is known without asking the server.
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(move |_| connect_on(&home, driver.clone()));
+        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
+        let connections = deadpool::Pool::builder(manager).max_size(config.pool_size).build();
+        let shared = Shared {
+            config: config.clone(),
+            runtime,
+            answer_within: config.statement_timeout.saturating_add(GRACE),
+        };
+        Ok(Self {
+            connections: connections.map_err(|e| OpenError::Pool(e.into()))?,
+            shared: Arc::new(shared),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &PgConfig {
+        &self.shared.config
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
+    }
+
+    /// Runs a statement that stands for itself, on any connection.
+    pub(crate) async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
+    where
+        Q: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
+    {
+        let connection = self.get().await?;
+        match timeout(self.shared.answer_within, question(&connection)).await {
+            Ok(answer) => answer.map_err(errors::by_meaning),
+            Err(silence) => {
+                drop(Object::take(connection));
+                Err(StoreError::unavailable(silence))
+            }
+        }
+    }
+
+    /// A connection to open a transaction on.
+    pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
+        Ok(Lease { connection: Some(self.get().await?), answer_within: self.shared.answer_within })
+    }
+
+    /// A connection beside the pool, without a limit to the length of statements.
+    pub(crate) async fn connect_to_migrate(&self) -> Result<AsyncPgConnection, StoreError> {
+        let driver = self.config().for_migrations().map_err(StoreError::unavailable)?;
+        connect_on(self.runtime(), driver).await.map_err(StoreError::unavailable)
+    }
+
+    async fn get(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
+        let waited = timeout(self.config().acquire_timeout, self.connections.get()).await;
+        waited.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
+    }
+}
+
+/// A connection with a transaction on it. Unless it is [released](Self::release) it never sees the pool again, and the
+/// server, losing it, undoes the transaction: that covers failures, early returns, panics and dropped futures.
+pub(crate) struct Lease {
+    connection: Option<Object<AsyncPgConnection>>,
+    answer_within: Duration,
+}
+
+impl Lease {
+    /// Gives the connection back. The transaction must be over.
+    pub(crate) fn release(mut self) {
+        drop(self.connection.take());
+    }
+
+    /// Waits for answers, but not for ever.
+    pub(crate) async fn within<T>(&self, answers: impl Future<Output = T> + Send) -> Result<T, StoreError> {
+        timeout(self.answer_within, answers).await.map_err(StoreError::unavailable)
+    }
+}
+
+impl Deref for Lease {
+    type Target = AsyncPgConnection;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "emptied by `release` and `drop` alone, and nobody sees it after them"
+    )]
+    fn deref(&self) -> &AsyncPgConnection {
+        self.connection.as_deref().expect("a lease holds its connection")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = mem::take(&mut self.connection) {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// Connects on the store's own runtime: what reads and writes the socket lives there, and a runtime that ends (that of
+/// a web worker) must not take connections along.
+fn connect_on(
+    runtime: &Handle,
+    driver: tokio_postgres::Config,
+) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
+    let connecting = runtime.spawn(async move {
+        let (client, connection) = driver.connect(NoTls).await.map_err(bad_connection)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    });
+    async { connecting.await.map_err(bad_connection)? }.boxed()
+}
+
+fn bad_connection(cause: impl std::error::Error) -> ConnectionError {
+    let mut message = cause.to_string();
+    let mut source = cause.source();
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    ConnectionError::BadConnection(message)
+}

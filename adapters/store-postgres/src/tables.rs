@@ -1,0 +1,103 @@
+//! The tables, as far as this crate reads or writes them. Columns with a default that no port knows are left out.
+
+diesel::table! {
+    organizations (id) {
+        id -> Uuid,
+        name -> Text,
+        slug -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        email -> Text,
+        email_key -> Text,
+        password_hash -> Nullable<Text>,
+        organization_id -> Uuid,
+        role -> Text,
+        status -> Text,
+        display_name -> Nullable<Text>,
+        email_verified -> Bool,
+        last_password_change -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    organization_memberships (user_id, organization_id) {
+        user_id -> Uuid,
+        organization_id -> Uuid,
+        role -> Text,
+        joined_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        organization_id -> Uuid,
+        auth_method -> Text,
+        aal -> Text,
+        auth_time -> Timestamptz,
+        refresh_hash -> Binary,
+        refresh_generation -> BigInt,
+        refresh_issued_at -> Timestamptz,
+        ip_address -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        created_at -> Timestamptz,
+        last_active_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_logs (id) {
+        id -> Uuid,
+        organization_id -> Nullable<Uuid>,
+        actor_id -> Nullable<Uuid>,
+        actor_type -> Text,
+        action -> Text,
+        resource_type -> Text,
+        resource_id -> Nullable<Text>,
+        status -> Text,
+        user_agent -> Nullable<Text>,
+        ip_address -> Nullable<Inet>,
+        metadata -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        public_n -> Binary,
+        public_e -> Binary,
+        private_sealed -> Binary,
+        predecessor -> Text,
+        created_at -> Timestamptz,
+        activates_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    rate_limits (bucket) {
+        bucket -> Binary,
+        arrival_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Kept by Diesel itself.
+    __diesel_schema_migrations (version) {
+        version -> VarChar,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(users, user_sessions, organization_memberships);

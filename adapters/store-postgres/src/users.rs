@@ -1,0 +1,98 @@
+//! Users.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use identsphere_accounts::{DisplayName, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_kernel::{Email, OrganizationId, StoreError, Timestamp, UserId};
+use identsphere_organizations::Role;
+use uuid::Uuid;
+
+use crate::prepared::Prepared;
+use crate::tables::users;
+use crate::tx::PgTx;
+
+#[async_trait]
+impl UserRepo for PgTx {
+    async fn insert(&mut self, user: &User, password: Option<&PasswordHash>) -> Result<(), StoreError> {
+        self.hold(diesel::insert_into(users::table).values((
+            UserRow::from(user),
+            users::password_hash.eq(password.map(|hash| hash.as_str().to_owned())),
+            // The least there is, until `insert_membership` says what the role at home is.
+            users::role.eq(Role::MEMBER.name().to_owned()),
+        )));
+        Ok(())
+    }
+
+    async fn upgrade_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let unchanged = users::table
+            .filter(users::id.eq(user.as_uuid()))
+            .filter(users::password_hash.eq(old.as_str().to_owned()));
+        self.hold(Prepared(
+            diesel::update(unchanged).set((
+                users::password_hash.eq(new.as_str().to_owned()),
+                users::updated_at.eq(at.to_chrono()),
+            )),
+        ));
+        Ok(())
+    }
+}
+
+/// A user as its row has it.
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
+pub(crate) struct UserRow {
+    id: Uuid,
+    email: String,
+    email_key: String,
+    organization_id: Uuid,
+    status: String,
+    display_name: Option<String>,
+    email_verified: bool,
+    last_password_change: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<&User> for UserRow {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id.as_uuid(),
+            email: user.email.as_str().to_owned(),
+            email_key: user.email.key().as_str().to_owned(),
+            organization_id: user.home_organization.as_uuid(),
+            status: user.status.name().to_owned(),
+            display_name: user.display_name.as_ref().map(|name| name.as_str().to_owned()),
+            email_verified: user.email_verified,
+            last_password_change: user.last_password_change.map(Timestamp::to_chrono),
+            created_at: user.created_at.to_chrono(),
+            updated_at: user.updated_at.to_chrono(),
+        }
+    }
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = StoreError;
+
+    fn try_from(row: UserRow) -> Result<Self, StoreError> {
+        let status = UserStatus::from_name(&row.status)
+            .ok_or_else(|| StoreError::corrupt(format!("unknown user status `{}`", row.status)))?;
+        Ok(Self {
+            id: UserId::from_uuid(row.id),
+            email: Email::from_stored(row.email, row.email_key),
+            email_verified: row.email_verified,
+            last_password_change: row.last_password_change.map(Timestamp::from_chrono),
+            home_organization: OrganizationId::from_uuid(row.organization_id),
+            status,
+            display_name: row.display_name.map(DisplayName::from_stored),
+            created_at: Timestamp::from_chrono(row.created_at),
+            updated_at: Timestamp::from_chrono(row.updated_at),
+        })
+    }
+}

@@ -1,0 +1,50 @@
+# Every recipe is a thin name for a script or one cargo command; `just` is optional.
+
+# Show the recipes.
+default:
+    @just --list
+
+# Build, start on the SQLite default, show how to talk to it.
+run:
+    scripts/quickstart
+
+# Install what the tests need and run everything, as CI does.
+test:
+    scripts/test
+
+# Format the code.
+fmt:
+    cargo fmt --all
+
+# Formatting and lints, without the tests.
+lint:
+    cargo fmt --all --check
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# The documentation of the crates, in the browser.
+docs:
+    cargo doc --workspace --no-deps --open
+
+# The published validation recipes against a server of their own.
+validators:
+    scripts/with-server tests/validators/run
+
+# Generated requests against every route of the API document.
+schemathesis:
+    IDENTSPHERE_RATE_LIMITS=off scripts/with-server tests/schemathesis/run
+
+# Measure against a bare handler and rewrite the table in docs/performance.md.
+bench:
+    scripts/bench --write
+
+# Bans, licences and sources of the dependencies; works offline.
+deny: cargo-deny
+    cargo deny --offline check bans licenses sources
+
+# Known vulnerabilities of the dependencies; fetches the advisory database.
+advisories: cargo-deny
+    cargo deny check advisories
+
+[private]
+cargo-deny:
+    @command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
