@@ -37,9 +37,9 @@ schemathesis:
 bench:
     scripts/bench --write
 
-# Bans, licences and sources of the dependencies; works offline.
+# Bans, licences and sources of the dependencies; needs no advisory database.
 deny: cargo-deny
-    cargo deny --offline check bans licenses sources
+    cargo deny --locked check bans licenses sources
 
 # Known vulnerabilities of the dependencies; fetches the advisory database.
 advisories: cargo-deny

@@ -75,6 +75,21 @@ fn the_manifest_rules_notice_what_they_forbid() {
 }
 
 #[test]
+fn every_dependency_says_in_deny_toml_why_it_is_here() {
+    let root = workspace().workspace_root;
+    let read = |file| fs::read_to_string(root.join(file)).expect("a file at the root is readable");
+    let reasons = read("deny.toml");
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("a manifest is TOML");
+    let declared = manifest["workspace"]["dependencies"].as_table().expect("a table of dependencies");
+    let faults: Vec<_> = declared
+        .keys()
+        .filter(|name| !name.starts_with("identsphere-") && !reasons.contains(&format!(" {name} [")))
+        .map(|name| format!("{name} stands in the root manifest and not in deny.toml"))
+        .collect();
+    assert_none(&faults);
+}
+
+#[test]
 fn every_engine_has_the_same_migrations_up_and_down() {
     let root = workspace().workspace_root.join("migrations");
     let found: BTreeMap<_, _> =
