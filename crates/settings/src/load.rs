@@ -134,8 +134,10 @@ impl<'a> Reader<'a> {
                 }
                 (Some(given), _) => (Some(masked(setting, given.text.expose())), given.source),
                 (None, Preset::Value(text)) => (Some(text.to_owned()), Source::Default),
-                (None, Preset::Derived(_)) => (derived.get(key).cloned(), Source::Derived),
-                (None, Preset::Absent) => (None, Source::Default),
+                (None, Preset::Derived(_)) if derived.contains_key(key) => {
+                    (derived.get(key).cloned(), Source::Derived)
+                }
+                (None, Preset::Derived(_) | Preset::Absent) => (None, Source::Default),
             };
             EffectiveValue { key, value, source }
         });

@@ -30,6 +30,11 @@ impl Origin {
         if bare { Ok(origin) } else { Err(Some(origin.to_string())) }
     }
 
+    /// The origin as a URL, whose path is `/`.
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+
     /// Whether traffic to it is encrypted.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"

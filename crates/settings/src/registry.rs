@@ -193,13 +193,13 @@ registry! {
         /// Address and port of `/metrics`, which is served nowhere else.
         metrics_listen: SocketAddr = ListenAddress, Absent, Open;
         /// What is logged: a level, or filters such as `info,identsphere_core=debug`.
-        log: String = Text { max: 1_000 }, Value("info"), Open;
+        log: String = Text { max: 1_000 }, Value("info,actix_server=warn"), Open;
         /// Form of the log, on standard error.
         log_format: LogFormat = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]), Value("text"), Open;
         /// Threads that serve requests.
         workers: u32 = Whole { min: 1, max: 512 }, Derived("cores"), Open;
-        /// After SIGTERM: how long new connections are still taken while `/readyz` already answers 503.
-        drain_secs: u32 = Whole { min: 0, max: 20 }, Value("5"), Open;
+        /// After SIGTERM: how long new connections are still taken while `/readyz` already answers 503. Requests in flight then get 20 s more.
+        drain_secs: u32 = Whole { min: 0, max: 9 }, Value("5"), Open;
         /// The TOML file with settings. Not a setting inside that file.
         config: PathBuf = PathRule, Derived("`identsphere.toml`, if there is one"), Open;
     }

@@ -87,8 +87,7 @@ pub(crate) struct Schema;
 
 impl Describe for Schema {
     fn describe(&self) -> String {
-        "lower-case letters, digits and `_`, at most 63, not beginning with a digit or `pg_`"
-            .to_owned()
+        "lower-case letters, digits and `_`, at most 63, not beginning with a digit or `pg_`".to_owned()
     }
 }
 
