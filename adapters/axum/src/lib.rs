@@ -1,1 +1,97 @@
 //! IdentSphere's routes, extractors and guards for axum.
+//!
+//! [`mount`] makes a router of the route table for a host application, [`serve_all`] one that is everything there is.
+//! Each request is translated for `identsphere-http`, which guards and answers it, and its answer is translated back.
+//! This crate must never decide anything about a request itself: what is missing here is missing in the table.
+//!
+//! ```no_run
+//! use axum::Router;
+//! use axum::extract::FromRef;
+//! use axum::routing::get;
+//! use identsphere_axum::AuthSession;
+//!
+//! #[derive(Clone)]
+//! struct Host {
+//!     identsphere: identsphere_http::App,
+//! }
+//!
+//! impl FromRef<Host> for identsphere_http::App {
+//!     fn from_ref(host: &Host) -> Self {
+//!         host.identsphere.clone()
+//!     }
+//! }
+//!
+//! async fn hello(session: AuthSession) -> String {
+//!     format!("hello {}", session.0.user.email.as_str())
+//! }
+//!
+//! # async fn run(host: Host) -> std::io::Result<()> {
+//! let ours = identsphere_axum::mount(host.identsphere.clone());
+//! let router = Router::new().route("/hello", get(hello)).merge(ours).with_state(host);
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:4000").await?;
+//! identsphere_axum::serve(listener, router, std::future::pending()).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod extract;
+mod permission;
+mod server;
+mod translate;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::{MethodRouter, any};
+use identsphere_http::{App, ENDPOINTS, Endpoint};
+
+pub use extract::{AuthSession, OptionalAuthSession, Rejection};
+pub use permission::{RequirePermission, require_permission};
+pub use server::serve;
+
+/// Below this path everything is ours, known or not.
+const OWN_SCOPE: [&str; 3] = ["/v1/auth", "/v1/auth/", "/v1/auth/{*rest}"];
+
+/// The route table as a router. Of the paths that we do not know only those below `/v1/auth` are answered: the rest are
+/// the host's. Merge it; nesting would change its paths, which are part of the contract.
+pub fn mount<S>(app: App) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let ours = ENDPOINTS.iter().fold(Router::new(), |router, endpoint| {
+        router.route(endpoint.path, answering(app.clone(), endpoint))
+    });
+    OWN_SCOPE.into_iter().fold(ours, |router, path| router.route(path, not_found(app.clone())))
+}
+
+/// As [`mount`], and answers every other path with our 404.
+pub fn serve_all(app: App) -> Router {
+    mount(app.clone()).fallback_service(not_found::<()>(app))
+}
+
+fn answering<S>(app: App, endpoint: &'static Endpoint) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    any(move |request: Request| {
+        let app = app.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let head = translate::head(&parts);
+            let reply = app.answer(endpoint, &head, |limit| translate::body(body, limit)).await;
+            translate::response(reply)
+        }
+    })
+}
+
+fn not_found<S>(app: App) -> MethodRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    any(move |request: Request| {
+        let app = app.clone();
+        async move {
+            let (parts, _) = request.into_parts();
+            translate::response(app.answer_unknown(&translate::head(&parts)).await)
+        }
+    })
+}

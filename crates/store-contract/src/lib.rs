@@ -100,6 +100,7 @@ macro_rules! __store_cases {
             an_unknown_address_is_absent
             a_taken_address_is_refused
             a_taken_user_id_is_refused
+            a_user_needs_a_home_that_exists
             addresses_are_compared_byte_for_byte
             of_many_who_register_one_address_one_wins
             a_hash_is_upgraded_without_touching_the_rest
@@ -110,6 +111,7 @@ macro_rules! __store_cases {
             a_taken_slug_is_refused
             a_taken_organization_id_is_refused
             a_second_membership_is_refused
+            a_membership_needs_a_user_and_an_organization
             of_many_who_claim_one_slug_one_wins
         }
         principals {
@@ -128,6 +130,7 @@ macro_rules! __store_cases {
             a_session_comes_back_exactly_as_given
             what_is_unknown_is_absent
             a_taken_session_id_is_refused
+            a_session_needs_a_user_and_an_organization
             sessions_are_listed_newest_activity_first
             only_live_sessions_are_listed
             each_user_sees_their_own_sessions

@@ -40,6 +40,12 @@ pub(crate) async fn a_second_membership_is_refused(scene: &Scene) {
     assert_eq!(scene.find_principal(&session).await.unwrap().role, Role::OWNER);
 }
 
+pub(crate) async fn a_membership_needs_a_user_and_an_organization(scene: &Scene) {
+    let (account, stranger) = (scene.sign_up().await, scene.world.account());
+    assert!(scene.join(&stranger, &account.organization, Role::VIEWER).await.is_err());
+    assert!(scene.join(&account, &stranger.organization, Role::VIEWER).await.is_err());
+}
+
 pub(crate) async fn of_many_who_claim_one_slug_one_wins(scene: &Scene) {
     let slug = scene.world.organization().slug;
     let claims: Vec<_> = (0..CONTENDERS)

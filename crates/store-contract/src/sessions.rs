@@ -44,6 +44,16 @@ pub(crate) async fn a_taken_session_id_is_refused(scene: &Scene) {
     assert_eq!(live(scene, &account).await, [session]);
 }
 
+pub(crate) async fn a_session_needs_a_user_and_an_organization(scene: &Scene) {
+    let (account, stranger) = (scene.sign_up().await, scene.world.account());
+    let of_nobody = Session { organization: account.organization.id, ..scene.world.session(&stranger.user) };
+    let nowhere = Session { organization: stranger.organization.id, ..scene.world.session(&account.user) };
+    for session in [of_nobody, nowhere] {
+        assert!(save_session(&*scene.store, &session).await.is_err());
+        assert_eq!(scene.store.find_refresh_state(session.id).await.unwrap(), None);
+    }
+}
+
 pub(crate) async fn sessions_are_listed_newest_activity_first(scene: &Scene) {
     let account = scene.sign_up().await;
     let now = scene.now();

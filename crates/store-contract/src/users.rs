@@ -61,6 +61,14 @@ pub(crate) async fn a_taken_user_id_is_refused(scene: &Scene) {
     assert!(!scene.knows(&second).await);
 }
 
+pub(crate) async fn a_user_needs_a_home_that_exists(scene: &Scene) {
+    let homeless = scene.world.account().user;
+    let mut tx = scene.begin().await;
+    let inserted = tx.users().insert(&homeless, None).await;
+    assert!(inserted.is_err() || tx.commit().await.is_err());
+    assert_eq!(scene.store.find_sign_in(homeless.email.key()).await.unwrap(), None);
+}
+
 /// The rule that decides whose an address is lives in the kernel; a collation must not add one of its own.
 pub(crate) async fn addresses_are_compared_byte_for_byte(scene: &Scene) {
     let keys = [

@@ -1,0 +1,61 @@
+//! Look-ups and transitions that join users, sessions and memberships.
+
+use async_trait::async_trait;
+use identsphere_accounts::UserStatus;
+use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp};
+
+use crate::MemoryStore;
+use crate::tx::State;
+use crate::users::UserRecord;
+
+impl State {
+    fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
+        let UserRecord { user, password_hash } = self.users.find(email)?;
+        Some(SignInRecord {
+            user: user.clone(),
+            password_hash: password_hash.clone(),
+            role: self.organizations.role(user.id, user.home_organization).cloned(),
+        })
+    }
+
+    fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
+        let session = self.sessions.live(session, now)?;
+        let user = &self.users.get(session.user)?.user;
+        let role = self.organizations.role(user.id, session.organization)?;
+        (user.status == UserStatus::Active).then(|| Principal {
+            user: user.clone(),
+            session: session.clone(),
+            role: role.clone(),
+        })
+    }
+
+    fn rotate(&mut self, rotation: &RefreshRotation) -> Option<Principal> {
+        let now = rotation.successor.issued_at;
+        let before = self.principal(rotation.session, now)?;
+        if before.session.leaf.hash != rotation.presented {
+            return None;
+        }
+        self.sessions.rotate(rotation);
+        self.principal(rotation.session, now)
+    }
+}
+
+#[async_trait]
+impl PrincipalStore for MemoryStore {
+    async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
+        Ok(self.snapshot().sign_in(email))
+    }
+
+    async fn find_principal(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, StoreError> {
+        Ok(self.snapshot().principal(session, now))
+    }
+
+    async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
+        Ok(self.change(|state| state.rotate(rotation)).await)
+    }
+}

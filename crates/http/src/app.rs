@@ -1,0 +1,93 @@
+//! The application: the use cases, and everything that HTTP adds to them.
+
+use std::sync::Arc;
+
+use identsphere_core::IdentSphere;
+use ipnet::IpNet;
+
+use crate::config::{Drain, HttpConfig};
+use crate::cookies::CookieSettings;
+use crate::csrf::CsrfKey;
+use crate::documents::Documents;
+use crate::metrics::Metrics;
+use crate::origins::{Origin, Origins};
+
+/// The application. Cloning it gives another handle on the same one.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    core: Arc<IdentSphere>,
+    cookies: CookieSettings,
+    csrf: CsrfKey,
+    origins: Origins,
+    trusted_proxies: Vec<IpNet>,
+    is_encrypted: bool,
+    documents: Documents,
+    drain: Drain,
+    metrics: Metrics,
+}
+
+/// The documents of the application could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the API document cannot be written")]
+pub struct AppError(#[from] serde_json::Error);
+
+impl App {
+    /// The application over these use cases. Metrics go to the recorder that is installed by now.
+    ///
+    /// # Errors
+    /// [`AppError`] when the API document cannot be written.
+    pub fn new(core: Arc<IdentSphere>, config: HttpConfig) -> Result<Self, AppError> {
+        let documents = Documents::new(&config, &core.policy().issuer)?;
+        Ok(Self(Arc::new(Inner {
+            core,
+            documents,
+            origins: Origins::new(Origin::of(&config.base_url), config.cors_origins),
+            is_encrypted: config.base_url.scheme() == "https",
+            cookies: config.cookies,
+            csrf: CsrfKey::new(config.csrf_key),
+            trusted_proxies: config.trusted_proxies,
+            drain: config.drain,
+            metrics: Metrics::new(),
+        })))
+    }
+
+    /// The use cases.
+    pub fn core(&self) -> &IdentSphere {
+        &self.0.core
+    }
+
+    pub(crate) fn cookies(&self) -> &CookieSettings {
+        &self.0.cookies
+    }
+
+    pub(crate) fn csrf(&self) -> &CsrfKey {
+        &self.0.csrf
+    }
+
+    pub(crate) fn origins(&self) -> &Origins {
+        &self.0.origins
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.0.trusted_proxies
+    }
+
+    /// Whether browsers reach this service through TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.is_encrypted
+    }
+
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.0.documents
+    }
+
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.0.drain
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}

@@ -1,0 +1,45 @@
+//! What the composition root decides about HTTP.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use identsphere_kernel::{Duration, SecretBytes};
+use ipnet::IpNet;
+use url::Url;
+
+use crate::{CookieSettings, Origin};
+
+/// What the composition root decides about HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// The address under which browsers reach this service.
+    pub base_url: Url,
+    /// How cookies are named and where browsers send them.
+    pub cookies: CookieSettings,
+    /// The key of CSRF tokens; the same on every node.
+    pub csrf_key: SecretBytes<32>,
+    /// Other origins whose pages may call.
+    pub cors_origins: Vec<Origin>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long others may keep the key set and the other public documents.
+    pub public_max_age: Duration,
+    /// Set when the node begins to shut down.
+    pub drain: Drain,
+}
+
+/// A flag that a node is shutting down: it still answers, and asks its balancer to send nothing more.
+#[derive(Debug, Clone, Default)]
+pub struct Drain(Arc<AtomicBool>);
+
+impl Drain {
+    /// From now on `/readyz` answers 503.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the node is shutting down.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

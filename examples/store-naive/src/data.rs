@@ -1,0 +1,244 @@
+//! The records on plain collections, and the rules that a store keeps. Nothing here waits, locks or fails halfway.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use identsphere_accounts::{PasswordHash, User, UserStatus};
+use identsphere_audit::AuditEvent;
+use identsphere_core::{BucketKey, Principal, RefreshRotation, SignInRecord, Take};
+use identsphere_kernel::{Duration, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::{Membership, Organization, Role};
+use identsphere_sessions::{RefreshState, Session};
+use identsphere_tokens::{KeyId, SigningKey};
+
+/// Every record there is. A database would have one table for each field.
+#[derive(Clone, Default)]
+pub(crate) struct Data {
+    users: BTreeMap<UserId, UserRow>,
+    organizations: BTreeMap<OrganizationId, Organization>,
+    memberships: BTreeMap<(UserId, OrganizationId), Membership>,
+    sessions: BTreeMap<SessionId, SessionRow>,
+    keys: Vec<SigningKey>,
+    /// When each bucket is full again (see [`Take::advance`]).
+    buckets: HashMap<BucketKey, Timestamp>,
+    audit: Vec<AuditEvent>,
+}
+
+#[derive(Clone)]
+struct UserRow {
+    user: User,
+    password_hash: Option<PasswordHash>,
+}
+
+#[derive(Clone)]
+struct SessionRow {
+    session: Session,
+    revoked_at: Option<Timestamp>,
+}
+
+impl SessionRow {
+    /// A session has ended at the very instant of its end.
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.session.expires_at
+    }
+}
+
+/// Users and organisations.
+impl Data {
+    pub(crate) fn insert_user(
+        &mut self,
+        user: &User,
+        password: Option<&PasswordHash>,
+    ) -> Result<(), StoreError> {
+        require(self.organizations.contains_key(&user.home_organization), "the home organisation exists")?;
+        unique(!self.users.contains_key(&user.id), "users_pkey")?;
+        unique(self.user_by_email(user.email.key()).is_none(), "users_email_key_key")?;
+        self.users.insert(user.id, UserRow { user: user.clone(), password_hash: password.cloned() });
+        Ok(())
+    }
+
+    pub(crate) fn upgrade_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) {
+        let row = self.users.get_mut(&user);
+        if let Some(row) = row.filter(|row| row.password_hash.as_ref() == Some(old)) {
+            row.password_hash = Some(new.clone());
+            row.user.updated_at = at;
+        }
+    }
+
+    pub(crate) fn insert_organization(&mut self, organization: &Organization) -> Result<(), StoreError> {
+        unique(!self.organizations.contains_key(&organization.id), "organizations_pkey")?;
+        let slug_is_free = self.organizations.values().all(|other| other.slug != organization.slug);
+        unique(slug_is_free, "organizations_slug_key")?;
+        self.organizations.insert(organization.id, organization.clone());
+        Ok(())
+    }
+
+    pub(crate) fn insert_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
+        let Membership { user, organization, .. } = *membership;
+        require(self.users.contains_key(&user), "the user exists")?;
+        require(self.organizations.contains_key(&organization), "the organisation exists")?;
+        unique(self.role(user, organization).is_none(), "organization_memberships_pkey")?;
+        self.memberships.insert((user, organization), membership.clone());
+        Ok(())
+    }
+
+    pub(crate) fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
+        let UserRow { user, password_hash } = self.user_by_email(email)?.clone();
+        let role = self.role(user.id, user.home_organization).cloned();
+        Some(SignInRecord { user, password_hash, role })
+    }
+
+    /// The key decides, byte for byte: no case folding, no collation.
+    fn user_by_email(&self, email: &EmailKey) -> Option<&UserRow> {
+        self.users.values().find(|row| row.user.email.key() == email)
+    }
+
+    fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
+        self.memberships.get(&(user, organization)).map(|membership| &membership.role)
+    }
+}
+
+/// Sessions.
+impl Data {
+    pub(crate) fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        require(self.users.contains_key(&session.user), "the user exists")?;
+        require(self.organizations.contains_key(&session.organization), "the organisation exists")?;
+        unique(!self.sessions.contains_key(&session.id), "user_sessions_pkey")?;
+        self.sessions.insert(session.id, SessionRow { session: session.clone(), revoked_at: None });
+        Ok(())
+    }
+
+    pub(crate) fn refresh_state(&self, session: SessionId) -> Option<RefreshState> {
+        let SessionRow { session, revoked_at } = self.sessions.get(&session)?.clone();
+        Some(RefreshState { leaf: session.leaf, expires_at: session.expires_at, revoked_at })
+    }
+
+    pub(crate) fn live_sessions(&self, user: UserId, now: Timestamp) -> Vec<Session> {
+        let theirs = self.sessions.values().filter(|row| row.session.user == user && row.is_live(now));
+        let mut sessions: Vec<Session> = theirs.map(|row| row.session.clone()).collect();
+        sessions.sort_by_key(|session| Reverse((session.last_active_at, session.id)));
+        sessions
+    }
+
+    /// The condition and the change are one step: whoever comes second finds the session revoked.
+    pub(crate) fn revoke(&mut self, session: SessionId, owner: UserId, at: Timestamp) -> bool {
+        let row = self.sessions.get_mut(&session);
+        match row.filter(|row| row.session.user == owner && row.is_live(at)) {
+            Some(row) => {
+                row.revoked_at = Some(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn revoke_all(
+        &mut self,
+        owner: UserId,
+        except: Option<SessionId>,
+        at: Timestamp,
+    ) -> Vec<SessionId> {
+        let live = self.live_sessions(owner, at).into_iter().map(|session| session.id);
+        live.filter(|id| Some(*id) != except && self.revoke(*id, owner, at)).collect()
+    }
+
+    pub(crate) fn sweep_sessions(&mut self, ended_before: Timestamp, limit: u32) -> u64 {
+        let mut swept = 0;
+        self.sessions.retain(|_, row| {
+            let goes = swept < u64::from(limit) && row.session.expires_at < ended_before;
+            swept += u64::from(goes);
+            !goes
+        });
+        swept
+    }
+
+    /// Every condition of the port's documentation, checked against the records as they are now.
+    pub(crate) fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
+        let row = self.sessions.get(&session).filter(|row| row.is_live(now))?;
+        let user = &self.users.get(&row.session.user)?.user;
+        let role = self.role(user.id, row.session.organization)?;
+        let is_active = user.status == UserStatus::Active;
+        is_active.then(|| Principal { user: user.clone(), session: row.session.clone(), role: role.clone() })
+    }
+
+    pub(crate) fn rotate(&mut self, rotation: &RefreshRotation) -> Option<Principal> {
+        let now = rotation.successor.issued_at;
+        let principal = self.principal(rotation.session, now)?;
+        if principal.session.leaf.hash != rotation.presented {
+            return None;
+        }
+        let session = &mut self.sessions.get_mut(&rotation.session)?.session;
+        session.leaf = rotation.successor.clone();
+        session.client = rotation.client.clone();
+        session.last_active_at = now;
+        Some(Principal { session: session.clone(), ..principal })
+    }
+}
+
+/// Signing keys, rate limits, the audit log.
+impl Data {
+    pub(crate) fn insert_key(&mut self, key: &SigningKey) -> Result<(), StoreError> {
+        unique(self.keys.iter().all(|other| other.kid != key.kid), "signing_keys_pkey")?;
+        let is_free = self.keys.iter().all(|other| other.predecessor != key.predecessor);
+        unique(is_free, "signing_keys_predecessor_key")?;
+        self.keys.push(key.clone());
+        self.keys.sort_by_key(|key| key.created_at);
+        Ok(())
+    }
+
+    pub(crate) fn delete_key(&mut self, kid: &KeyId) -> bool {
+        let before = self.keys.len();
+        self.keys.retain(|key| key.kid != *kid);
+        self.keys.len() < before
+    }
+
+    pub(crate) fn keys(&self) -> Vec<SigningKey> {
+        self.keys.clone()
+    }
+
+    pub(crate) fn take(&mut self, take: &Take, now: Timestamp) -> Option<Duration> {
+        match take.advance(self.buckets.get(&take.bucket).copied(), now) {
+            Ok(arrival) => {
+                self.buckets.insert(take.bucket, arrival);
+                None
+            }
+            Err(wait) => Some(wait),
+        }
+    }
+
+    pub(crate) fn give_back(&mut self, take: &Take) {
+        if let Some(arrival) = self.buckets.get_mut(&take.bucket) {
+            *arrival = arrival.minus(take.quota.interval());
+        }
+    }
+
+    pub(crate) fn sweep_limits(&mut self, now: Timestamp, limit: u32) -> u64 {
+        let mut swept = 0;
+        self.buckets.retain(|_, arrival| {
+            let goes = swept < u64::from(limit) && *arrival <= now;
+            swept += u64::from(goes);
+            !goes
+        });
+        swept
+    }
+
+    pub(crate) fn append(&mut self, event: &AuditEvent) {
+        self.audit.push(event.clone());
+    }
+}
+
+/// A uniqueness rule. Its name is the one in the port's documentation: the use cases tell conflicts apart by it.
+fn unique(holds: bool, constraint: &'static str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::Conflict { constraint }) }
+}
+
+/// A rule that only a faulty caller breaks.
+fn require(holds: bool, rule: &'static str) -> Result<(), StoreError> {
+    if holds { Ok(()) } else { Err(StoreError::corrupt(format!("a write breaks the rule that {rule}"))) }
+}

@@ -1,0 +1,156 @@
+//! A transaction: a copy of everything, changed by the ports and put in the place of the original by the commit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use identsphere_accounts::{PasswordHash, User, UserRepo};
+use identsphere_audit::{AuditEvent, AuditRepo};
+use identsphere_core::{RateLimitRepo, Take, Tx};
+use identsphere_kernel::{SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::{Membership, Organization, OrganizationRepo};
+use identsphere_sessions::{RevocationReason, Session, SessionRepo};
+use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::data::Data;
+
+/// A transaction. One struct has every port and returns itself for each.
+pub(crate) struct NaiveTx {
+    data: Data,
+    /// Whether a write was refused: then what is left is not the whole, and must not be committed.
+    failed: bool,
+    committed: Arc<Mutex<Data>>,
+    /// Dropped with the transaction, however that ends, so that nobody waits for one that was abandoned.
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl NaiveTx {
+    pub(crate) fn new(committed: Arc<Mutex<Data>>, turn: OwnedMutexGuard<()>, data: Data) -> Self {
+        Self { data, failed: false, committed, _turn: turn }
+    }
+
+    fn write(&mut self, write: impl FnOnce(&mut Data) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let outcome = write(&mut self.data);
+        self.failed |= outcome.is_err();
+        outcome
+    }
+}
+
+#[async_trait]
+impl Tx for NaiveTx {
+    fn users(&mut self) -> &mut dyn UserRepo {
+        self
+    }
+
+    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn keys(&mut self) -> &mut dyn KeyRepo {
+        self
+    }
+
+    fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditRepo {
+        self
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        if self.failed {
+            return Err(StoreError::corrupt("the commit of a transaction in which a write was refused"));
+        }
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = self.data;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl UserRepo for NaiveTx {
+    async fn insert(&mut self, user: &User, password: Option<&PasswordHash>) -> Result<(), StoreError> {
+        self.write(|data| data.insert_user(user, password))
+    }
+
+    async fn upgrade_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.data.upgrade_password_hash(user, old, new, at);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OrganizationRepo for NaiveTx {
+    async fn insert(&mut self, organization: &Organization) -> Result<(), StoreError> {
+        self.write(|data| data.insert_organization(organization))
+    }
+
+    async fn insert_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
+        self.write(|data| data.insert_membership(membership))
+    }
+}
+
+/// Why a session was revoked is in the audit log, which is where people look; it is not kept a second time.
+#[async_trait]
+impl SessionRepo for NaiveTx {
+    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
+        self.write(|data| data.insert_session(session))
+    }
+
+    async fn revoke(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        _reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.data.revoke(session, owner, at))
+    }
+
+    async fn revoke_all(
+        &mut self,
+        owner: UserId,
+        except: Option<SessionId>,
+        _reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.data.revoke_all(owner, except, at))
+    }
+}
+
+#[async_trait]
+impl KeyRepo for NaiveTx {
+    async fn insert(&mut self, key: &SigningKey) -> Result<(), StoreError> {
+        self.write(|data| data.insert_key(key))
+    }
+
+    async fn delete(&mut self, kid: &KeyId) -> Result<bool, StoreError> {
+        Ok(self.data.delete_key(kid))
+    }
+}
+
+#[async_trait]
+impl RateLimitRepo for NaiveTx {
+    async fn give_back(&mut self, take: &Take) -> Result<(), StoreError> {
+        self.data.give_back(take);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl AuditRepo for NaiveTx {
+    async fn append(&mut self, event: &AuditEvent) -> Result<(), StoreError> {
+        self.data.append(event);
+        Ok(())
+    }
+}
