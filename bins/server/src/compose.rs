@@ -1,0 +1,169 @@
+//! The composition root: adapters, chosen and joined by settings.
+
+use std::sync::Arc;
+
+use identsphere_core::{IdentSphere, KEY_INTERVAL, Policy, Ports, RateLimits, Store};
+use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
+use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
+use identsphere_kernel::{Clock, Duration, OsRandom, SecureRandom, SystemClock};
+use identsphere_organizations::RbacConfig;
+use identsphere_sessions::RefreshKey;
+use identsphere_settings::{self as settings, Settings, StoreLocation};
+use identsphere_store_memory::MemoryStore;
+use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
+use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
+use identsphere_tokens::{KeyError, KeyPolicy, KeyVault};
+
+use crate::failure::{Cause, Failure};
+use crate::master_key::{self, KeyPlace};
+
+/// How far the clocks of nodes may lie apart.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// The service, ready to be prepared.
+pub(crate) struct Composed {
+    pub(crate) service: Arc<IdentSphere>,
+    pub(crate) master_key: MasterKey,
+    pub(crate) key_place: KeyPlace,
+}
+
+/// Opens the store that the settings name and asks it for a sign of life.
+pub(crate) async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
+    let location = settings.store.location.to_string();
+    let open: Result<Arc<dyn Store>, Cause> = match &settings.store.location {
+        StoreLocation::Memory => Ok(Arc::new(MemoryStore::new())),
+        StoreLocation::Sqlite(path) => match SqliteStore::open(path, SqliteOptions::standard()) {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(error.into()),
+        },
+        StoreLocation::Postgres(url) => open_postgres(settings, PgConfig::new(url.clone())),
+    };
+    let store = open.map_err(|source| Failure::StoreOpen { location: location.clone(), source })?;
+    store.ping().await.map_err(|source| Failure::StoreAway { location, source })?;
+    Ok(store)
+}
+
+/// Refuses a store whose schema is not up to date.
+pub(crate) async fn demand_schema(store: &dyn Store) -> Result<(), Failure> {
+    match store.schema_state().await?.pending {
+        pending if pending.is_empty() => Ok(()),
+        pending => Err(Failure::PendingMigrations(pending)),
+    }
+}
+
+/// Joins the service out of its parts. The schema must be up to date.
+///
+/// Nothing is written under a master key that does not open what is there: the other nodes could not read it.
+pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Result<Composed, Failure> {
+    let random: Arc<dyn SecureRandom> = Arc::new(OsRandom);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (master_key, key_place) = master_key::find_or_draw(settings, &*store, &*random).await?;
+    let vault = vault(settings, &master_key)?;
+    judge_keys(&*store, &vault, &*clock).await?;
+    let hasher = hasher(settings)?;
+    let refresh_key = RefreshKey::new(master_key.derive(purpose::REFRESH_TOKENS));
+    let ports = Ports { store, hasher: Arc::new(hasher), vault: Arc::new(vault), clock, random, refresh_key };
+    let service = Arc::new(IdentSphere::new(ports, policy(settings)));
+    Ok(Composed { service, master_key, key_place })
+}
+
+/// What makes and opens signing keys.
+pub(crate) fn vault(settings: &Settings, master_key: &MasterKey) -> Result<RsaVault, Failure> {
+    let size = RsaSize::from_bits(settings.keys.rsa_bits)
+        .ok_or_else(|| Failure::Compose("no such key size".into()))?;
+    Ok(RsaVault::new(size, master_key, Arc::new(OsRandom)))
+}
+
+/// Opens every signing key that is there, and compares the clock with the newest.
+pub(crate) async fn judge_keys(
+    store: &dyn Store,
+    vault: &dyn KeyVault,
+    clock: &dyn Clock,
+) -> Result<usize, Failure> {
+    let keys = store.list_signing_keys().await?;
+    for key in &keys {
+        match vault.signer(key) {
+            Ok(_) => {}
+            Err(error @ KeyError::Sealed { .. }) => return Err(Failure::ForeignKeys(error)),
+            Err(error) => return Err(Failure::Compose(error.into())),
+        }
+    }
+    let newest = keys.iter().map(|key| key.created_at).max();
+    match newest.map(|at| at.since(clock.now())) {
+        Some(behind) if behind > CLOCK_TOLERANCE => {
+            Err(Failure::ClockBehind { behind_secs: behind.as_secs() })
+        }
+        _ => Ok(keys.len()),
+    }
+}
+
+/// What hashes passwords.
+pub(crate) fn hasher(settings: &Settings) -> Result<PasswordPool, Failure> {
+    let refused = |error: Cause| Failure::Compose(error);
+    let scheme = HashScheme::parse(&settings.passwords.scheme).map_err(|error| refused(error.into()))?;
+    let config = PoolConfig {
+        scheme,
+        memory_mib: settings.passwords.memory_mib,
+        queue_wait: settings.passwords.queue_wait,
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    PasswordPool::start(config, Arc::new(OsRandom)).map_err(|error| refused(error.into()))
+}
+
+/// What HTTP needs to know.
+pub(crate) fn http_config(
+    settings: &Settings,
+    master_key: &MasterKey,
+    drain: Drain,
+) -> Result<HttpConfig, Failure> {
+    let refused = |error: Cause| Failure::Compose(error);
+    let cookies = &settings.cookies;
+    let same_site = match cookies.same_site {
+        settings::SameSite::Lax => SameSite::Lax,
+        settings::SameSite::Strict => SameSite::Strict,
+        settings::SameSite::None => SameSite::None,
+    };
+    let transport = if cookies.secure { Transport::Secure } else { Transport::Plain };
+    let cookies = CookieSettings::new(&cookies.prefix, cookies.domain.as_deref(), same_site, transport);
+    Ok(HttpConfig {
+        base_url: settings.public_base_url.as_url().clone(),
+        cookies: cookies.map_err(|error| refused(error.into()))?,
+        csrf_key: master_key.derive(purpose::CSRF),
+        cors_origins: settings.cors_origins.iter().map(|origin| Origin::of(origin.as_url())).collect(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        public_max_age: settings.keys.jwks_max_age,
+        drain,
+    })
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let tokens = &settings.tokens;
+    Policy {
+        issuer: tokens.issuer.clone(),
+        audience: tokens.audience.clone(),
+        access_ttl: tokens.access_ttl,
+        session_ttl: tokens.refresh_ttl,
+        refresh_grace: tokens.refresh_grace,
+        keys: key_policy(settings),
+        limits: settings.rate_limits.then(RateLimits::standard),
+        rbac: RbacConfig::default_matrix(),
+    }
+}
+
+/// A new key signs only when everybody can know it: other nodes, which look every [`KEY_INTERVAL`], and whoever cached
+/// the key set just before it was published. An hour more serves libraries that ignore how long they may cache. An old
+/// key stays for the longest token there can be, whatever the settings were when it was issued.
+pub(crate) fn key_policy(settings: &Settings) -> KeyPolicy {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    KeyPolicy {
+        rotation_interval: settings.keys.rotation_interval,
+        publish_ahead: HOUR + settings.keys.jwks_max_age + 2 * KEY_INTERVAL,
+        keep_retired: Policy::MAX_ACCESS_TTL + CLOCK_TOLERANCE,
+    }
+}
+
+fn open_postgres(settings: &Settings, config: PgConfig) -> Result<Arc<dyn Store>, Cause> {
+    let pool_size = usize::try_from(settings.store.pool_size)?;
+    let config = PgConfig { schema: SchemaName::parse(&settings.store.schema)?, pool_size, ..config };
+    Ok(Arc::new(PgStore::open(&config)?))
+}

@@ -1,0 +1,96 @@
+//! Why a command failed, and what to do about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use identsphere_kernel::StoreError;
+use identsphere_settings::Faults;
+use identsphere_tokens::KeyError;
+
+/// Any other crate's error.
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a command failed. Errors that an operator can mend have a variant and a hint.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Settings(#[from] Faults),
+    #[error("the store {location} cannot be opened")]
+    StoreOpen { location: String, source: Cause },
+    #[error("the store {location} does not answer")]
+    StoreAway { location: String, source: StoreError },
+    #[error("a call to the store failed")]
+    Store(#[from] StoreError),
+    #[error("{} migrations are pending", .0.len())]
+    PendingMigrations(Vec<String>),
+    #[error("the key file {} cannot be used", path.display())]
+    KeyFile { path: PathBuf, source: Cause },
+    #[error("the database holds signing keys, but the key file {} that opens them is missing", .0.display())]
+    KeyFileMissing(PathBuf),
+    #[error("the signing keys in the store do not open under this master key")]
+    ForeignKeys(#[source] KeyError),
+    #[error("the clock of this machine is {behind_secs} s behind the newest signing key")]
+    ClockBehind { behind_secs: u64 },
+    #[error("a store in memory has no keys outside of its server")]
+    MemoryHasNoKeys,
+    #[error("the service could not be prepared")]
+    Prepare(#[source] identsphere_core::Error),
+    #[error("the service refused the settings")]
+    Compose(#[source] Cause),
+    #[error("cannot listen on {address}")]
+    Listen { address: String, source: std::io::Error },
+    #[error("the server stopped")]
+    Server(#[source] std::io::Error),
+    #[error("told twice to stop: requests in flight were abandoned")]
+    Abandoned,
+    #[error("the system refused")]
+    System(#[source] std::io::Error),
+    /// The checks have printed what they found.
+    #[error("{0} of the checks failed")]
+    Unhealthy(usize),
+}
+
+impl Failure {
+    /// The failure with all its causes, and what to do next, for a person.
+    pub(crate) fn report(&self) -> String {
+        let hint = self.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        format!("error: {}{hint}", self.chain())
+    }
+
+    /// The failure with all its causes.
+    pub(crate) fn chain(&self) -> String {
+        let causes = std::iter::successors(self.source(), |error| (*error).source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
+    /// What to do next.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Settings(_) => "`identsphere-server config --reference` explains every setting",
+            Self::StoreOpen { .. } | Self::StoreAway { .. } => {
+                "check IDENTSPHERE_DATABASE_URL, and that the database is up and lets this user in"
+            }
+            Self::PendingMigrations(_) => "run `identsphere-server migrate up`",
+            Self::KeyFile { .. } => "check its owner, its mode (0600) and its content",
+            Self::KeyFileMissing(_) => {
+                "bring the file back from a backup, or set IDENTSPHERE_MASTER_KEY to the key that was used; a new one \
+                 would open nothing"
+            }
+            Self::ForeignKeys(_) => {
+                "set the master key that this database was used with; nothing has been changed"
+            }
+            Self::ClockBehind { .. } => "set the clock: tokens would be issued in the past",
+            Self::MemoryHasNoKeys => "set IDENTSPHERE_DATABASE_URL to the database of the server",
+            Self::Listen { .. } => {
+                "is another server running there? IDENTSPHERE_LISTEN names another address"
+            }
+            Self::Store(_)
+            | Self::Prepare(_)
+            | Self::Compose(_)
+            | Self::Server(_)
+            | Self::System(_)
+            | Self::Abandoned
+            | Self::Unhealthy(_) => return None,
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! Settings out of this machine: the one place that reads the environment.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use identsphere_crypto::{HashScheme, MasterKey};
+use identsphere_settings::{Check, Faults, Loaded, Rejection, Sources, load as load_settings};
+
+use crate::output::complain;
+use crate::telemetry;
+
+/// Rules that belong to the crates that use a value.
+const CHECKS: &[Check] = &[
+    Check { key: "master_key", check: |text| refused(MasterKey::parse(text)) },
+    Check { key: "password_hash", check: |text| refused(HashScheme::parse(text)) },
+    Check { key: "log", check: |text| refused(telemetry::filter(text)) },
+];
+
+/// Reads the settings. What has no effect is said on standard error.
+pub(crate) fn load(flags: Vec<(String, String)>) -> Result<Loaded, Faults> {
+    let environment = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let read_file = |path: &Path| std::fs::read_to_string(path);
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let loaded =
+        load_settings(&Sources { flags, environment, read_file: &read_file, cores, checks: CHECKS })?;
+    for warning in &loaded.warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(loaded)
+}
+
+fn refused<T, E: Display>(read: Result<T, E>) -> Result<(), Rejection> {
+    read.map(drop).map_err(Rejection::because)
+}

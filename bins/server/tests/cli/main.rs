@@ -1,0 +1,9 @@
+//! The command line, as its users meet it: the real program in a folder of its own.
+
+#[cfg(test)]
+mod machine;
+
+mod doctor;
+mod keys;
+mod serve;
+mod settings;

@@ -1,0 +1,122 @@
+//! The server from start to stop.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::machine::{Machine, get, mode};
+
+#[test]
+fn the_first_start_needs_nothing_and_keeps_its_files_private() {
+    let machine = Machine::new();
+    let server = machine.serve(&[]);
+    assert_eq!(server.get("/readyz").0, 200);
+    assert_eq!(server.get("/healthz").0, 200);
+    assert_eq!(server.serving("store"), "sqlite://identsphere.db");
+    assert_eq!(server.serving("master_key"), "identsphere.db.key");
+    assert_eq!(mode(&machine.path("identsphere.db.key")), 0o600);
+    assert_eq!(mode(&machine.path("identsphere.db")), 0o600);
+}
+
+#[test]
+fn a_second_start_signs_with_the_same_key() {
+    let machine = Machine::new();
+    let keys = || machine.serve(&[]).get("/.well-known/jwks.json").1;
+    let first = keys();
+    assert!(first.contains("\"kid\""));
+    assert_eq!(keys(), first);
+}
+
+#[test]
+fn a_greeting_is_given_when_asked_for() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    for (arguments, greets) in [(&["--hello"][..], true), (&[], false)] {
+        let server = machine.serve(arguments);
+        server.signal("INT");
+        let (code, out) = server.end();
+        assert_eq!((code, out.contains("curl -sS http://localhost")), (0, greets), "{out}");
+    }
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_first_tells_its_balancer() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    let mut server = machine.serve(&["--set", "drain_secs=2"]);
+    server.signal("TERM");
+    server.wait_for("draining");
+    assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.get("/healthz").0, 200, "requests are still taken");
+    server.wait_for("stopped");
+    assert_eq!(server.end().0, 0);
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_the_end() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    let mut server = machine.serve(&["--set", "drain_secs=0"]);
+    let mut stream = TcpStream::connect(server.serving("address")).unwrap();
+    let body = r#"{"email":"ada@example.com","password":"wrong"}"#;
+    write!(
+        stream,
+        "POST /v1/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Expect: 100-continue\r\n\r\n",
+        body.len()
+    )
+    .unwrap();
+    let mut begun = [0; 25];
+    stream.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal("TERM");
+    server.wait_for("finishing");
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(server.end().0, 0);
+}
+
+#[test]
+fn a_second_signal_ends_the_wait() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    let mut server = machine.serve(&["--set", "drain_secs=9"]);
+    server.signal("TERM");
+    server.wait_for("draining");
+    server.signal("INT");
+    assert_eq!(server.end().0, 1);
+}
+
+#[test]
+fn metrics_are_served_on_their_own_listener_only() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    let server = machine.serve(&["--set", "metrics_listen=127.0.0.1:0"]);
+    assert_eq!(server.get("/healthz").0, 200);
+    assert_eq!(server.get("/metrics").0, 404);
+    let (status, body) = get(server.serving("metrics"), "/metrics");
+    assert_eq!(status, 200);
+    assert!(
+        body.contains("identsphere_http_requests_total{operation=\"healthz\",status=\"200\"} 1"),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let machine = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:");
+    let server = machine.serve(&[]);
+    let ended = machine.run(&["serve", "--listen", server.serving("address")]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("cannot listen on") && ended.err.contains("hint:"), "{}", ended.err);
+}
+
+#[test]
+fn pending_migrations_may_be_left_alone() {
+    let machine = Machine::new();
+    let ended = machine.run(&["serve", "--no-migrate"]);
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.err.contains("migrations are pending") && ended.err.contains("migrate up"),
+        "{}",
+        ended.err
+    );
+    assert_eq!(machine.run(&["migrate", "up"]).code, 0);
+    assert_eq!(machine.serve(&["--no-migrate"]).get("/readyz").0, 200);
+}
