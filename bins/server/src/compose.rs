@@ -167,3 +167,36 @@ fn open_postgres(settings: &Settings, config: PgConfig) -> Result<Arc<dyn Store>
     let config = PgConfig { schema: SchemaName::parse(&settings.store.schema)?, pool_size, ..config };
     Ok(Arc::new(PgStore::open(&config)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use identsphere_testkit::ManualClock;
+    use identsphere_tokens::SigningKey;
+
+    use super::*;
+
+    /// D-13.
+    #[tokio::test]
+    async fn a_clock_that_is_an_hour_behind_is_noticed_by_the_newest_key() {
+        let store = MemoryStore::new();
+        let vault = RsaVault::new(RsaSize::Bits2048, &MasterKey::generate(&OsRandom), Arc::new(OsRandom));
+        let clock = ManualClock::at(identsphere_kernel::Timestamp::from_unix_seconds(1_800_000_000));
+        let made = vault.generate().unwrap();
+        let key = SigningKey {
+            kid: made.kid,
+            public: made.public,
+            private: made.private,
+            predecessor: None,
+            created_at: clock.now().plus(Duration::from_secs(3_600)),
+            activates_at: clock.now().plus(Duration::from_secs(3_600)),
+        };
+        let mut tx = store.begin().await.unwrap();
+        tx.keys().insert(&key).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let judged = judge_keys(&store, &vault, &clock).await;
+        assert!(matches!(judged, Err(Failure::ClockBehind { behind_secs: 3_600 })), "{judged:?}");
+        clock.advance(Duration::from_secs(3_500));
+        assert_eq!(judge_keys(&store, &vault, &clock).await.unwrap(), 1);
+    }
+}
