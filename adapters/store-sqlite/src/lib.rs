@@ -4,13 +4,16 @@
 //! have to decide as well: it reads no clock, makes no ids, and knows no rule but those of its tables.
 //!
 //! Each port has a file of its own, with the same name in every store. To add a method: its statement in the file of
-//! its port, as typed Diesel (whose statements are prepared once a connection), run on the lane it needs. Reads run on
-//! [`SqliteStore::readers`], lone conditional writes on [`SqliteStore::writer`], and writes of a transaction through
-//! [`tx::SqliteTx`], which holds them back so that a transaction costs one visit to a blocking thread. To add a table: a
-//! migration with its way back, under the same number and name for every engine, and its columns in [`tables`].
+//! its port, as typed Diesel (whose statements are prepared once a connection), run on the lane it needs: reads on
+//! `readers`, lone conditional writes on `writer`, and the writes of a transaction through `SqliteTx`, which holds them
+//! back so that a transaction costs one visit to a blocking thread. To add a table: a migration with its way back, under
+//! the same number and name for every engine, and its columns in `tables.rs`.
 //!
-//! Durability: a commit is acknowledged when it is on the disk (`synchronous = FULL`). Rate limits alone are written
-//! without that wait.
+//! A look-up by a unique key ends in `get_result`, not in `first`: that adds `LIMIT ?`, whose value SQLite's planner
+//! looks at, so that it plans the statement anew at each call, which takes thrice as long as the call.
+//!
+//! A commit is acknowledged when it is on the disk (`synchronous = FULL`); what is acknowledged survives a power
+//! failure. Rate limits alone do not wait for the disk: they survive the process, and that is all they are worth.
 
 mod audit;
 mod connection;

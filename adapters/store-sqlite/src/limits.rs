@@ -60,7 +60,7 @@ fn arrival(connection: &mut SqliteConnection, take: &Take) -> QueryResult<Option
     let found: Option<AsText<Timestamp>> = rate_limits::table
         .find(take.bucket.as_bytes().as_slice())
         .select(rate_limits::arrival_at)
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     Ok(found.map(|arrival| arrival.0))
 }

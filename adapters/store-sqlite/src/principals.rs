@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use diesel::dsl::exists;
 use diesel::prelude::*;
 use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
 use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
@@ -34,13 +33,7 @@ impl PrincipalStore for SqliteStore {
 
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         let rotation = rotation.clone();
-        let work = move |connection: &mut SqliteConnection| {
-            if !replace_leaf(connection, &rotation)? {
-                return Ok(None);
-            }
-            principal(connection, rotation.session, rotation.successor.issued_at)
-        };
-        self.writer.run_exclusively(work).await
+        self.writer.run_exclusively(|connection| rotate(connection, rotation)).await
     }
 }
 
@@ -68,7 +61,7 @@ fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<O
         .left_join(organization_memberships::table.on(at_home))
         .filter(users::email_key.eq(email.as_str()))
         .select((UserRow::as_select(), users::password_hash, organization_memberships::role.nullable()))
-        .first::<(UserRow, Option<String>, Option<String>)>(connection)
+        .get_result::<(UserRow, Option<String>, Option<String>)>(connection)
         .optional()?;
     Ok(found.map(|(user, password, role)| SignInRecord {
         user: user.into(),
@@ -93,7 +86,7 @@ fn principal(
         .filter(user_sessions::expires_at.gt(AsText(now)))
         .filter(users::status.eq(AsText(UserStatus::Active)))
         .select((UserRow::as_select(), SessionRow::as_select(), organization_memberships::role))
-        .first::<(UserRow, SessionRow, String)>(connection)
+        .get_result::<(UserRow, SessionRow, String)>(connection)
         .optional()?;
     Ok(found.map(|(user, session, role)| Principal {
         user: user.into(),
@@ -102,20 +95,14 @@ fn principal(
     }))
 }
 
-/// Whether the leaf was the one presented, and has its successor now. The conditions are those of [`principal`].
-fn replace_leaf(connection: &mut SqliteConnection, rotation: &RefreshRotation) -> QueryResult<bool> {
+/// Replaces the leaf. What is read first stays true until the write: the caller holds the write lock.
+fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> QueryResult<Option<Principal>> {
     let RefreshRotation { session, presented, successor, client } = rotation;
-    let active_member = users::table
-        .inner_join(organization_memberships::table.on(organization_memberships::user_id.eq(users::id)))
-        .filter(users::id.eq(user_sessions::user_id))
-        .filter(organization_memberships::organization_id.eq(user_sessions::organization_id))
-        .filter(users::status.eq(AsText(UserStatus::Active)));
-    let replaced = diesel::update(user_sessions::table)
-        .filter(user_sessions::id.eq(AsBytes(*session)))
-        .filter(user_sessions::refresh_hash.eq(AsBytes(*presented)))
-        .filter(user_sessions::revoked_at.is_null())
-        .filter(user_sessions::expires_at.gt(AsText(successor.issued_at)))
-        .filter(exists(active_member))
+    let Some(mut principal) = principal(connection, session, successor.issued_at)? else { return Ok(None) };
+    if principal.session.leaf.hash != presented {
+        return Ok(None);
+    }
+    diesel::update(user_sessions::table.find(AsBytes(session)))
         .set((
             user_sessions::refresh_hash.eq(AsBytes(successor.hash)),
             user_sessions::refresh_generation.eq(Generation(successor.generation)),
@@ -125,7 +112,10 @@ fn replace_leaf(connection: &mut SqliteConnection, rotation: &RefreshRotation) -
             user_sessions::user_agent.eq(client.user_agent.as_deref()),
         ))
         .execute(connection)?;
-    Ok(replaced == 1)
+    principal.session.last_active_at = successor.issued_at;
+    principal.session.leaf = successor;
+    principal.session.client = client;
+    Ok(Some(principal))
 }
 
 #[derive(Queryable, Selectable)]

@@ -85,7 +85,7 @@ fn has_ledger(connection: &mut SqliteConnection) -> QueryResult<bool> {
     let count: i64 = sqlite_schema::table
         .filter(sqlite_schema::name.eq("__diesel_schema_migrations"))
         .select(count_star())
-        .first(connection)?;
+        .get_result(connection)?;
     Ok(count > 0)
 }
 

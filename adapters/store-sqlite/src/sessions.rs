@@ -43,7 +43,7 @@ impl SessionStore for SqliteStore {
                 let row = user_sessions::table
                     .find(AsBytes(session))
                     .select(RefreshStateRow::as_select())
-                    .first(connection)
+                    .get_result(connection)
                     .optional()?;
                 Ok(row.map(RefreshState::from))
             })

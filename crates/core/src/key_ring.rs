@@ -62,7 +62,12 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError`] when a key does not open; the ring then stays as it was.
-    pub(crate) fn load(&self, chain: &KeyChain, now: Timestamp, policy: &KeyPolicy) -> Result<bool, KeyError> {
+    pub(crate) fn load(
+        &self,
+        chain: &KeyChain,
+        now: Timestamp,
+        policy: &KeyPolicy,
+    ) -> Result<bool, KeyError> {
         let before = self.loaded.load();
         let live: Vec<&SigningKey> = chain
             .stages(now, policy)

@@ -133,11 +133,8 @@ impl IdentSphere {
 impl Register<'_> {
     fn check(&self) -> Result<Checked, Error> {
         let email = Email::parse(self.email).map_err(|e| FieldFault::new("email", e));
-        let password = match &email {
-            Ok(email) => Password::choose(self.password, email.key()),
-            Err(_) => Password::present(self.password),
-        }
-        .map_err(|e| FieldFault::new("password", e));
+        let password = Password::choose(self.password, email.as_ref().ok().map(Email::key))
+            .map_err(|e| FieldFault::new("password", e));
         let name = OrganizationName::parse(self.organization_name)
             .map_err(|e| FieldFault::new("organization_name", e));
         let slug = match (self.organization_slug, &name) {

@@ -131,6 +131,24 @@ fn no_source_file_is_longer_than_a_reader_can_hold() {
     assert_none(&faults);
 }
 
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = workspace().workspace_root.into_std_path_buf();
+    let pages: Vec<_> =
+        ["", "docs", "docs/adr"].iter().flat_map(|folder| entries(&root.join(folder))).collect();
+    let mut faults = vec![];
+    for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(page).expect("a page is text");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_ours = !link.is_empty() && !link.contains(':');
+            if is_ours && !page.with_file_name(link).exists() {
+                faults.push(format!("{} links to {link}, which does not exist", page.display()));
+            }
+        }
+    }
+    assert_none(&faults);
+}
+
 /// A crate of ours and what it names in its manifest.
 struct Package {
     name: String,

@@ -38,7 +38,8 @@ async fn main() -> Result<()> {
     HttpServer::new(move || {
         answers.iter().cloned().fold(App::new(), |app, answer| {
             let path = answer.path.clone();
-            app.route(&path, web::route().to(move || std::future::ready(send(&answer))))
+            // The body is read, as the server must: a connection with unread bytes would be closed.
+            app.route(&path, web::route().to(move |_body: Bytes| std::future::ready(send(&answer))))
         })
     })
     .bind(address)?

@@ -172,7 +172,9 @@ impl Client {
         self.stream.flush().await?;
 
         let mut status = String::new();
-        self.stream.read_line(&mut status).await?;
+        if self.stream.read_line(&mut status).await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
         let mut length = 0;
         loop {
             let mut line = String::new();

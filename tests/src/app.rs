@@ -1,0 +1,174 @@
+//! A running service and what scenarios do with it.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
+use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
+use identsphere_organizations::RbacConfig;
+use identsphere_sessions::RefreshKey;
+use identsphere_testkit::ManualClock;
+use identsphere_tokens::KeyPolicy;
+use serde_json::{Value, json};
+
+use crate::keys::RepeatingVault;
+use crate::serve::{Framework, Server};
+use crate::stores::{Data, Engine};
+use crate::{Caller, claims, unique};
+
+/// The password of everybody in the tests.
+pub const PASSWORD: &str = "correct horse battery";
+
+const DAY: u64 = 86_400;
+
+/// Runs a scenario on one framework and one store.
+pub fn run<S: Future<Output = ()>>(framework: Framework, engine: Engine, scenario: impl FnOnce(App) -> S) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let app = App::start(framework, engine).await;
+        scenario(app).await;
+    });
+}
+
+/// One node of a service.
+pub struct App {
+    pub framework: Framework,
+    pub address: SocketAddr,
+    pub service: Arc<IdentSphere>,
+    pub clock: Arc<ManualClock>,
+    origin: String,
+    data: Arc<Data>,
+    _server: Server,
+}
+
+/// The tokens of a client that uses no cookies.
+#[derive(Debug, Clone)]
+pub struct BearerSession {
+    pub email: String,
+    pub access: String,
+    pub refresh: String,
+}
+
+impl BearerSession {
+    /// The claims of the access token.
+    pub fn claims(&self) -> Value {
+        claims(&self.access)
+    }
+}
+
+impl App {
+    /// A service on an empty store.
+    pub async fn start(framework: Framework, engine: Engine) -> Self {
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        Self::node(framework, Arc::new(Data::create(engine, 0)), clock, None).await
+    }
+
+    /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
+    pub async fn impostor(&self) -> Self {
+        let data = Arc::new(Data::create(Engine::Memory, 3));
+        Self::node(self.framework, data, self.clock.clone(), Some(self.origin.clone())).await
+    }
+
+    /// Another node on the same store, with connections of its own.
+    pub async fn another_node(&self) -> Self {
+        Self::node(self.framework, self.data.clone(), self.clock.clone(), Some(self.origin.clone())).await
+    }
+
+    async fn node(
+        framework: Framework,
+        data: Arc<Data>,
+        clock: Arc<ManualClock>,
+        origin: Option<String>,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let origin = origin.unwrap_or_else(|| format!("http://{address}"));
+        let service = Arc::new(IdentSphere::new(ports(&data, &data.master, clock.clone()), policy(&origin)));
+        service.store().migrate_up().await.unwrap();
+        service.prepare().await.unwrap();
+        let server = Server::start(framework, listener, service.clone(), &origin, &data.master);
+        Self { framework, address, service, clock, origin, data, _server: server }
+    }
+
+    /// The public base URL, which is the issuer too.
+    pub fn origin(&self) -> String {
+        self.origin.clone()
+    }
+
+    /// Somebody without cookies.
+    pub fn caller(&self) -> Caller {
+        Caller::new(self.address)
+    }
+
+    /// A new account and a browser signed in to it.
+    pub async fn sign_up(&self) -> (String, Caller) {
+        let email = unique("user@example.com");
+        let request = json!({ "email": email, "password": PASSWORD, "organization_name": "Acme" });
+        let mut browser = self.caller();
+        browser.follow(|c| c.post("/v1/auth/register").json(&request)).await.assert_status(201);
+        (email, browser)
+    }
+
+    /// A browser signed in to an account.
+    pub async fn login(&self, email: &str) -> Caller {
+        let mut browser = self.caller();
+        let request = json!({ "email": email, "password": PASSWORD });
+        browser.follow(|c| c.post("/v1/auth/login").json(&request)).await.assert_status(200);
+        browser
+    }
+
+    /// A new account and the tokens of a client that uses no cookies.
+    pub async fn bearer(&self) -> BearerSession {
+        let (email, _) = self.sign_up().await;
+        self.bearer_login(&email).await
+    }
+
+    /// Tokens of a client that uses no cookies.
+    pub async fn bearer_login(&self, email: &str) -> BearerSession {
+        let request = json!({ "email": email, "password": PASSWORD, "token_transport": "bearer" });
+        let answer = self.caller().post("/v1/auth/login").json(&request).send().await;
+        answer.assert_status(200);
+        let body = answer.json();
+        let text = |member: &str| body[member].as_str().unwrap().to_owned();
+        BearerSession {
+            email: email.to_owned(),
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
+    }
+}
+
+fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
+    let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
+    let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 2 };
+    Ports {
+        store: data.open(),
+        hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
+        vault: Arc::new(RepeatingVault::new(
+            Arc::new(RsaVault::new(RsaSize::Bits2048, master, Arc::new(OsRandom))),
+            data.first_key,
+        )),
+        clock,
+        random: Arc::new(OsRandom),
+        refresh_key: RefreshKey::new(master.derive(identsphere_crypto::purpose::REFRESH_TOKENS)),
+    }
+}
+
+fn policy(origin: &str) -> Policy {
+    Policy {
+        issuer: origin.to_owned(),
+        audience: None,
+        access_ttl: Duration::from_secs(900),
+        session_ttl: Duration::from_secs(30 * DAY),
+        refresh_grace: Duration::from_secs(10),
+        keys: KeyPolicy {
+            rotation_interval: Duration::from_secs(90 * DAY),
+            publish_ahead: Duration::from_secs(DAY),
+            keep_retired: Policy::MAX_ACCESS_TTL,
+        },
+        limits: Some(RateLimits::standard()),
+        rbac: RbacConfig::default_matrix(),
+    }
+}

@@ -1,0 +1,67 @@
+//! The stores that a scenario runs on: real ones, each with data of its own.
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use identsphere_core::Store;
+use identsphere_crypto::MasterKey;
+use identsphere_kernel::{OsRandom, SecretString};
+use identsphere_store_memory::MemoryStore;
+use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
+use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
+use identsphere_testkit::{PostgresServer, fresh_schema_name};
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Memory,
+    Sqlite,
+    Postgres,
+}
+
+/// The data that the nodes of one service share.
+pub struct Data {
+    /// The key that the nodes share too.
+    pub master: MasterKey,
+    /// Which of the keys that this process makes is the first one here.
+    pub first_key: usize,
+    place: Place,
+}
+
+enum Place {
+    Memory(Arc<MemoryStore>),
+    Sqlite { file: PathBuf, _directory: tempfile::TempDir },
+    Postgres { schema: SchemaName },
+}
+
+impl Data {
+    /// A place with nothing in it.
+    pub fn create(engine: Engine, first_key: usize) -> Self {
+        // One for the process, because its signing keys are sealed once.
+        static MASTER: LazyLock<MasterKey> = LazyLock::new(|| MasterKey::generate(&OsRandom));
+        let place = match engine {
+            Engine::Memory => Place::Memory(Arc::new(MemoryStore::new())),
+            Engine::Sqlite => {
+                let directory = tempfile::tempdir().unwrap();
+                Place::Sqlite { file: directory.path().join("identsphere.db"), _directory: directory }
+            }
+            Engine::Postgres => Place::Postgres { schema: SchemaName::parse(&fresh_schema_name()).unwrap() },
+        };
+        Self { master: MASTER.clone(), first_key, place }
+    }
+
+    /// A store of a node's own over the shared data. Memory cannot be shared but by sharing the store.
+    pub fn open(&self) -> Arc<dyn Store> {
+        match &self.place {
+            Place::Memory(store) => store.clone(),
+            Place::Sqlite { file, .. } => {
+                Arc::new(SqliteStore::open(file, SqliteOptions::standard()).unwrap())
+            }
+            Place::Postgres { schema } => {
+                let url = SecretString::new(PostgresServer::shared().url());
+                let config = PgConfig { schema: schema.clone(), pool_size: 6, ..PgConfig::new(url) };
+                Arc::new(PgStore::open(&config).unwrap())
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Sign-in with a password, on every framework and store.
+
+use std::time::Duration;
+
+use identsphere_e2e::{Answer, App, PASSWORD, matrix, unique};
+use serde_json::{Value, json};
+
+matrix! {
+    the_right_password_signs_in_under_any_spelling_of_the_address,
+    unknown_wrong_and_impossible_passwords_get_one_answer,
+    guesses_share_one_budget_under_any_spelling_and_in_parallel,
+    signing_in_does_not_use_up_the_budget,
+    a_password_too_long_to_hash_is_refused_before_any_work,
+    every_sign_in_is_a_new_session,
+    fields_of_the_wrong_type_are_named,
+}
+
+fn body(email: &str, password: &str) -> Value {
+    json!({ "email": email, "password": password })
+}
+
+async fn login(app: &App, email: &str, password: &str) -> Answer {
+    app.caller().post("/v1/auth/login").json(&body(email, password)).send().await
+}
+
+async fn the_right_password_signs_in_under_any_spelling_of_the_address(app: App) {
+    let (email, _) = app.sign_up().await;
+    for spelling in [email.clone(), email.to_uppercase(), format!(" {email}")] {
+        let answer = login(&app, &spelling, PASSWORD).await;
+        answer.assert_status(200);
+        assert_eq!(answer.json()["user"]["email"], email);
+        assert_eq!(answer.cookies().len(), 3);
+    }
+}
+
+/// AU-01: nothing but the request id differs.
+async fn unknown_wrong_and_impossible_passwords_get_one_answer(app: App) {
+    let (email, _) = app.sign_up().await;
+    let normal = |answer: Answer| {
+        answer.assert_error(401, "invalid_credentials");
+        let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        headers.sort();
+        let mut body = answer.json();
+        body["error"]["request_id"] = Value::Null;
+        (headers, body)
+    };
+    let wrong = normal(login(&app, &email, "not the password").await);
+    assert_eq!(wrong, normal(login(&app, &unique("nobody@example.com"), "not the password").await));
+    assert_eq!(wrong, normal(login(&app, &email, "").await));
+    assert_eq!(wrong, normal(login(&app, &email, &format!("{PASSWORD} ")).await), "nothing is trimmed");
+    assert_eq!(wrong, normal(login(&app, &email, &PASSWORD.to_uppercase()).await), "nothing is folded");
+}
+
+/// AU-05, AU-06.
+async fn guesses_share_one_budget_under_any_spelling_and_in_parallel(app: App) {
+    let (email, _) = app.sign_up().await;
+    let spellings = [email.clone(), email.to_uppercase(), format!(" {email} "), email.replace('a', "ａ")];
+    let guesses = (0..40).map(|i| {
+        let (app, spelling) = (&app, &spellings[i % spellings.len()]);
+        async move { login(app, spelling, "not the password").await.status }
+    });
+    let statuses = futures::future::join_all(guesses).await;
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 10, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 30, "{statuses:?}");
+
+    let refused = login(&app, &email, PASSWORD).await;
+    refused.assert_error(429, "rate_limited");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=90).contains(&wait), "{wait}");
+    login(&app, &unique("someone.else@example.com"), "not the password")
+        .await
+        .assert_error(401, "invalid_credentials");
+    app.clock.advance(Duration::from_secs(wait));
+    login(&app, &email, PASSWORD).await.assert_status(200);
+}
+
+async fn signing_in_does_not_use_up_the_budget(app: App) {
+    let (email, _) = app.sign_up().await;
+    for _ in 0..25 {
+        login(&app, &email, PASSWORD).await.assert_status(200);
+    }
+}
+
+/// PW-02.
+async fn a_password_too_long_to_hash_is_refused_before_any_work(app: App) {
+    let answer = login(&app, &unique("a@example.com"), &"x".repeat(1_025)).await;
+    answer.assert_error(400, "invalid_input");
+    assert_eq!(answer.json()["error"]["fields"][0]["field"], "password");
+}
+
+async fn every_sign_in_is_a_new_session(app: App) {
+    let (email, _) = app.sign_up().await;
+    let mut families = vec![];
+    for _ in 0..3 {
+        let answer = login(&app, &email, PASSWORD).await;
+        families.push(answer.json()["user"]["session_family_id"].as_str().unwrap().to_owned());
+    }
+    families.sort();
+    families.dedup();
+    assert_eq!(families.len(), 3);
+}
+
+async fn fields_of_the_wrong_type_are_named(app: App) {
+    for (request, field) in [
+        (json!({ "email": ["a@example.com"], "password": "x" }), "email"),
+        (json!({ "email": "a@example.com" }), "password"),
+        (json!({ "email": "a@example.com", "password": { "a": 1 } }), "password"),
+        (json!({ "email": "a@example.com,b@example.com", "password": "x" }), "email"),
+        (json!({ "email": "a@example.com", "password": "x", "token_transport": 1 }), "token_transport"),
+    ] {
+        let answer = app.caller().post("/v1/auth/login").json(&request).send().await;
+        answer.assert_error(400, "invalid_input");
+        assert!(answer.json()["error"]["message"].as_str().unwrap().contains(field), "{request}");
+    }
+}
