@@ -101,6 +101,10 @@ async fn large_bodies_are_refused(app: App) {
         let answer = app.caller().post("/v1/auth/register").body("application/json", body).send().await;
         answer.assert_error(413, "payload_too_large");
     }
+    let large = || "a".repeat(10 * 1_024 * 1_024);
+    app.caller().post("/nowhere").body("text/plain", large()).send().await.assert_error(404, "not_found");
+    let unasked = app.caller().delete("/v1/auth/sessions").body("text/plain", large()).send().await;
+    unasked.assert_error(401, "authentication_required");
 }
 
 async fn unknown_paths_and_methods_are_answered_in_the_envelope(app: App) {

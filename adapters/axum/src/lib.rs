@@ -77,7 +77,9 @@ where
         async move {
             let (parts, body) = request.into_parts();
             let head = translate::head(&parts);
-            let reply = app.answer(endpoint, &head, |limit| translate::body(body, limit)).await;
+            let mut body = body.into_data_stream();
+            let reply = app.answer(endpoint, &head, |limit| translate::body(&mut body, limit)).await;
+            translate::discard(body);
             translate::response(reply)
         }
     })
@@ -90,7 +92,8 @@ where
     any(move |request: Request| {
         let app = app.clone();
         async move {
-            let (parts, _) = request.into_parts();
+            let (parts, body) = request.into_parts();
+            translate::discard(body.into_data_stream());
             translate::response(app.answer_unknown(&translate::head(&parts)).await)
         }
     })

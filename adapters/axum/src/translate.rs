@@ -1,7 +1,9 @@
 //! Requests into heads and bodies, replies into responses.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use axum::body::{BodyDataStream, HttpBody as _};
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -19,8 +21,12 @@ pub(crate) fn head(parts: &Parts) -> Head<'_> {
     head
 }
 
-pub(crate) async fn body(body: axum::body::Body, limit: usize) -> Body {
-    let mut chunks = body.into_data_stream();
+/// The most of an unwanted body that is read so that its sender gets to see the answer.
+const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
+/// How long that may take.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn body(chunks: &mut BodyDataStream, limit: usize) -> Body {
     let mut whole = Bytes::new();
     while let Some(chunk) = chunks.next().await {
         let Ok(chunk) = chunk else { return Body::Broken };
@@ -30,6 +36,23 @@ pub(crate) async fn body(body: axum::body::Body, limit: usize) -> Body {
         whole = append(whole, chunk);
     }
     Body::Complete(whole)
+}
+
+/// Reads on, beside the answer, what a client still sends: to close on it would reset the connection, and a client that
+/// is busy sending would never see why it was refused (RFC 9112 §9.6).
+pub(crate) fn discard(mut rest: BodyDataStream) {
+    if rest.is_end_stream() {
+        return;
+    }
+    tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, async move {
+        let mut discarded = 0;
+        while let Some(Ok(chunk)) = rest.next().await {
+            discarded += chunk.len();
+            if discarded > MAX_DISCARDED {
+                break;
+            }
+        }
+    }));
 }
 
 /// Both parts in one; nothing is copied while there is only one.

@@ -26,9 +26,15 @@ pub(crate) fn by_meaning(error: Error) -> StoreError {
         error @ (Error::DeserializationError(_)
         | Error::SerializationError(_)
         | Error::QueryBuilderError(_)
+        | Error::IntegerConversion(_)
         | Error::InvalidCString(_)
         | Error::NotFound) => StoreError::corrupt(error),
-        error => StoreError::unavailable(error),
+        error @ (Error::RollbackErrorOnCommit { .. }
+        | Error::RollbackTransaction
+        | Error::AlreadyInTransaction
+        | Error::NotInTransaction
+        | Error::BrokenTransactionManager
+        | _) => StoreError::unavailable(error),
     }
 }
 
@@ -39,7 +45,6 @@ fn database(
     let conflict = information.constraint_name().and_then(known);
     let is_deadlock = information.message() == "deadlock detected";
     let error = Error::DatabaseError(kind, information);
-    let Error::DatabaseError(kind, _) = &error else { return StoreError::unavailable(error) };
     match kind {
         DatabaseErrorKind::UniqueViolation => match conflict {
             Some(constraint) => StoreError::Conflict { constraint },
@@ -52,7 +57,11 @@ fn database(
         | DatabaseErrorKind::CheckViolation
         | DatabaseErrorKind::RestrictViolation
         | DatabaseErrorKind::ExclusionViolation => StoreError::corrupt(error),
-        _ => StoreError::unavailable(error),
+        DatabaseErrorKind::UnableToSendCommand
+        | DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::ReadOnlyTransaction
+        | DatabaseErrorKind::Unknown
+        | _ => StoreError::unavailable(error),
     }
 }
 

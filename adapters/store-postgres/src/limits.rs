@@ -28,13 +28,13 @@ impl RateLimitStore for PgStore {
         // One round, unless a bucket is named twice: one statement changes a row once.
         while !left.is_empty() {
             let mut seen = HashSet::new();
-            let (round, next): (Vec<_>, Vec<_>) =
+            let (round, later): (Vec<_>, Vec<_>) =
                 left.into_iter().partition(|(take, _)| seen.insert(take.bucket));
-            left = next;
+            left = later;
             let buckets: Vec<_> = round.iter().map(|(take, _)| take.bucket.as_bytes().to_vec()).collect();
-            let next = |take: &Take| now.plus(take.quota.interval()).to_chrono();
-            let nexts: Vec<_> = round.iter().map(|(take, _)| next(take)).collect();
-            let limits: Vec<_> = round.iter().map(|(take, _)| now.plus(take.quota.per).to_chrono()).collect();
+            let after = |wait: Duration| now.plus(wait).to_chrono();
+            let nexts: Vec<_> = round.iter().map(|(take, _)| after(take.quota.interval())).collect();
+            let limits: Vec<_> = round.iter().map(|(take, _)| after(take.quota.per)).collect();
             let question = Prepared(
                 diesel::sql_query(TAKE)
                     .bind::<Array<Binary>, _>(buckets)
@@ -81,7 +81,7 @@ pub(crate) fn give_back(take: &Take) -> impl QueryFragment<Pg> + QueryId + Send 
     let interval =
         PgInterval::from_microseconds(i64::try_from(take.quota.interval().as_micros()).unwrap_or(i64::MAX));
     let bucket = rate_limits::table.filter(rate_limits::bucket.eq(take.bucket.as_bytes().to_vec()));
-    Prepared(diesel::update(bucket).set(rate_limits::arrival_at.eq(rate_limits::arrival_at - interval)))
+    diesel::update(bucket).set(rate_limits::arrival_at.eq(rate_limits::arrival_at - interval))
 }
 
 /// [`Take::advance`] in SQL, for different buckets. Answers those that were refused.

@@ -5,7 +5,6 @@ use diesel::prelude::*;
 use identsphere_kernel::StoreError;
 use identsphere_organizations::{Membership, Organization, OrganizationRepo};
 
-use crate::prepared::Prepared;
 use crate::tables::{organization_memberships as memberships, organizations, users};
 use crate::tx::PgTx;
 
@@ -33,7 +32,7 @@ impl OrganizationRepo for PgTx {
         let at_home = users::table
             .filter(users::id.eq(membership.user.as_uuid()))
             .filter(users::organization_id.eq(membership.organization.as_uuid()));
-        self.hold(Prepared(diesel::update(at_home).set(users::role.eq(role))));
+        self.hold(diesel::update(at_home).set(users::role.eq(role)));
         Ok(())
     }
 }

@@ -19,6 +19,8 @@ use tokio_postgres::NoTls;
 use crate::config::{OpenError, PgConfig};
 use crate::errors;
 
+const NO_ANSWER: &str = "the server did not answer in time";
+
 /// The connections of a store, and what it takes to make more.
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -73,9 +75,9 @@ impl Pool {
         let connection = self.get().await?;
         match timeout(self.shared.answer_within, question(&connection)).await {
             Ok(answer) => answer.map_err(errors::by_meaning),
-            Err(silence) => {
+            Err(_) => {
                 drop(Object::take(connection));
-                Err(StoreError::unavailable(silence))
+                Err(StoreError::unavailable(NO_ANSWER))
             }
         }
     }
@@ -93,7 +95,8 @@ impl Pool {
 
     async fn get(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
         let waited = timeout(self.config().acquire_timeout, self.connections.get()).await;
-        waited.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)
+        let found = waited.map_err(|_| StoreError::unavailable("no connection became free in time"))?;
+        found.map_err(StoreError::unavailable)
     }
 }
 
@@ -112,7 +115,7 @@ impl Lease {
 
     /// Waits for answers, but not for ever.
     pub(crate) async fn within<T>(&self, answers: impl Future<Output = T> + Send) -> Result<T, StoreError> {
-        timeout(self.answer_within, answers).await.map_err(StoreError::unavailable)
+        timeout(self.answer_within, answers).await.map_err(|_| StoreError::unavailable(NO_ANSWER))
     }
 }
 

@@ -6,9 +6,9 @@ use diesel::result::QueryResult;
 
 /// Any statement, kept prepared under its text.
 ///
-/// Diesel keeps no `UPDATE` prepared, as the columns set can depend on values. Kept under its text that does no harm:
-/// another text is another statement. Texts must come from a small fixed set, as each stays for the life of the
-/// connection.
+/// Diesel itself keeps no SQL written by hand, no `UPDATE`, and no `INSERT` with a column that may default, as their
+/// text can depend on values. Kept under the text that does no harm: another text is another statement. Texts must come
+/// from a small fixed set, as each stays for the life of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prepared<Q>(pub(crate) Q);
 

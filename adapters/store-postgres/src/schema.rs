@@ -120,7 +120,7 @@ impl PgStore {
     ) -> Result<Vec<String>, StoreError> {
         let done =
             self.pool.runtime().spawn_blocking(move || work(&mut AsyncMigrationHarness::new(turn))).await;
-        let versions = done.map_err(StoreError::unavailable)?.map_err(StoreError::corrupt)?;
+        let versions = done.map_err(StoreError::unavailable)?.map_err(StoreError::unavailable)?;
         let mut known = known_migrations()?;
         Ok(versions.iter().filter_map(|version| known.remove(version)).collect())
     }

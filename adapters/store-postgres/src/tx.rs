@@ -19,7 +19,7 @@ use diesel::query_builder::{QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures::FutureExt;
-use futures::future::{BoxFuture, join, maybe_done};
+use futures::future::{BoxFuture, MaybeDone, join, maybe_done};
 use identsphere_accounts::UserRepo;
 use identsphere_audit::AuditRepo;
 use identsphere_core::{RateLimitRepo, Take, Tx};
@@ -29,7 +29,7 @@ use identsphere_sessions::SessionRepo;
 use identsphere_tokens::KeyRepo;
 
 use crate::pool::{Lease, Pool};
-use crate::prepared::Command;
+use crate::prepared::{Command, Prepared};
 use crate::{errors, limits};
 
 /// A write that waits to be sent: called, it sends itself when it is first polled.
@@ -50,7 +50,7 @@ enum Stage {
     /// The server does not know of it.
     Unsent,
     /// The server is in it.
-    Open(Lease),
+    Open(Box<Lease>),
     /// Something failed; the server has undone it or is about to.
     Failed,
 }
@@ -81,7 +81,7 @@ impl PgTx {
         let (written, answer) = lease.within(join(writes, question(connection))).await?;
         first_failure(written)?;
         let answer = answer.map_err(errors::by_meaning)?;
-        self.stage = Stage::Open(lease);
+        self.stage = Stage::Open(Box::new(lease));
         Ok(answer)
     }
 
@@ -93,7 +93,7 @@ impl PgTx {
                 writes.insert(0, write(BEGIN));
                 self.pool.lease().await?
             }
-            Stage::Open(lease) => lease,
+            Stage::Open(lease) => *lease,
             Stage::Failed => return Err(StoreError::corrupt("a transaction was used after it had failed")),
         };
         Ok((lease, writes))
@@ -147,24 +147,60 @@ impl Tx for PgTx {
 }
 
 fn write(statement: impl QueryFragment<Pg> + QueryId + Send + 'static) -> Write {
-    Box::new(move |mut connection| (&mut connection).execute_returning_count(statement))
+    Box::new(move |mut connection| (&mut connection).execute_returning_count(Prepared(statement)))
 }
 
 fn first_failure(written: Vec<QueryResult<usize>>) -> Result<(), StoreError> {
     written.into_iter().find_map(Result::err).map_or(Ok(()), |error| Err(errors::by_meaning(error)))
 }
 
-/// Runs futures side by side, each polled after those before it in every round.
+/// Sends writes one behind the other and waits for all the answers.
 ///
-/// That order is the order of sending, for these reasons: a statement is sent by the first poll that finds it prepared;
-/// the prepared statements of a connection are behind a fair lock, which one that must be prepared first holds
-/// meanwhile; and `BEGIN` and `COMMIT` pass that lock like any other statement.
-async fn in_order<T>(futures: Vec<BoxFuture<'_, T>>) -> Vec<T> {
-    let mut all: Vec<_> = futures.into_iter().map(maybe_done).collect();
+/// In every round each is polled after those before it. That is the order of sending, for these reasons: a statement is
+/// sent by the first poll that finds it prepared; the prepared statements of a connection are behind a fair lock, which
+/// one that must be prepared first holds meanwhile; and `BEGIN` and `COMMIT` pass that lock like any other statement.
+///
+/// One that fails at once has never left (a value that cannot be written down). The server does not know of that
+/// failure, so nothing is sent behind it, least of all a `COMMIT`.
+async fn in_order(writes: Vec<BoxFuture<'_, QueryResult<usize>>>) -> Vec<QueryResult<usize>> {
+    let mut sent: Vec<MaybeDone<_>> = Vec::with_capacity(writes.len());
+    let mut unsent = writes.into_iter().map(maybe_done).fuse();
     poll_fn(|cx| {
-        let pending = all.iter_mut().filter_map(|one| one.poll_unpin(cx).is_pending().then_some(())).count();
-        if pending == 0 { Poll::Ready(()) } else { Poll::Pending }
+        let mut waiting =
+            sent.iter_mut().filter_map(|write| write.poll_unpin(cx).is_pending().then_some(())).count();
+        while let Some(mut write) = unsent.next() {
+            waiting += usize::from(write.poll_unpin(cx).is_pending());
+            if matches!(write, MaybeDone::Done(Err(_))) {
+                unsent.by_ref().for_each(drop);
+            }
+            sent.push(write);
+        }
+        if waiting == 0 { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    all.iter_mut().filter_map(|one| Pin::new(one).take_output()).collect()
+    sent.iter_mut().filter_map(|write| Pin::new(write).take_output()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::Error;
+    use futures::future::ready;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_sent_behind_a_write_that_cannot_leave() {
+        let commit = async { unreachable!("a commit of half a transaction") };
+        let writes = vec![ready(Ok(1)).boxed(), ready(Err(Error::NotFound)).boxed(), commit.boxed()];
+        assert_eq!(in_order(writes).await, [Ok(1), Err(Error::NotFound)]);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_the_server_refuses_does_not_stop_those_on_their_way() {
+        let (refuse, refused) = oneshot::channel();
+        let first = async { refused.await.unwrap() };
+        let second = async { Ok(refuse.send(Err(Error::NotFound)).map(|()| 2).unwrap()) };
+        assert_eq!(in_order(vec![first.boxed(), second.boxed()]).await, [Err(Error::NotFound), Ok(2)]);
+    }
 }

@@ -8,7 +8,6 @@ use identsphere_kernel::{Email, OrganizationId, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
 use uuid::Uuid;
 
-use crate::prepared::Prepared;
 use crate::tables::users;
 use crate::tx::PgTx;
 
@@ -34,12 +33,12 @@ impl UserRepo for PgTx {
         let unchanged = users::table
             .filter(users::id.eq(user.as_uuid()))
             .filter(users::password_hash.eq(old.as_str().to_owned()));
-        self.hold(Prepared(
+        self.hold(
             diesel::update(unchanged).set((
                 users::password_hash.eq(new.as_str().to_owned()),
                 users::updated_at.eq(at.to_chrono()),
             )),
-        ));
+        );
         Ok(())
     }
 }

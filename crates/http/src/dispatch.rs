@@ -150,21 +150,22 @@ impl App {
         if status >= 500 {
             let cause = failure.source.take().map(|source| chain(&*source));
             let cause = cause.as_deref().unwrap_or(failure.code.default_message());
-            match failure.code {
-                ErrorCode::InternalError => tracing::error!(
-                    request.id = request_id,
-                    http.operation = operation,
-                    http.status = status,
-                    error = cause,
-                    "a request failed"
-                ),
-                _ => tracing::warn!(
+            if failure.code == ErrorCode::Overloaded {
+                tracing::warn!(
                     request.id = request_id,
                     http.operation = operation,
                     http.status = status,
                     error = cause,
                     "a request was turned away"
-                ),
+                );
+            } else {
+                tracing::error!(
+                    request.id = request_id,
+                    http.operation = operation,
+                    http.status = status,
+                    error = cause,
+                    "a request failed"
+                );
             }
         }
         self.finish(head, request_id, failure.into_reply(request_id))

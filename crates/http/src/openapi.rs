@@ -121,25 +121,31 @@ fn operation(
     error: &Value,
     schemas: &mut Schemas,
 ) -> Result<Value, serde_json::Error> {
-    let mut operation = json!({
+    let body = match route.body.expected() {
+        Some((shape, _)) => json!({
+            "required": matches!(route.body, BodyRule::Required(..)),
+            "content": { "application/json": { "schema": schemas.reference(shape)? } },
+        }),
+        None => Value::Null,
+    };
+    Ok(without_nulls(json!({
         "operationId": route.operation,
         "summary": route.summary,
         "description": description(route),
         "tags": [route.chapter],
         "security": security(route),
+        "parameters": parameters(endpoint, route),
+        "requestBody": body,
         "responses": responses(route, error, schemas)?,
-    });
-    let parameters = parameters(endpoint, route);
-    if !parameters.is_empty() {
-        operation["parameters"] = Value::Array(parameters);
+    })))
+}
+
+/// The object without the members that are null: in this format they are absent.
+fn without_nulls(mut object: Value) -> Value {
+    if let Value::Object(members) = &mut object {
+        members.retain(|_, member| !member.is_null());
     }
-    if let Some((shape, _)) = route.body.expected() {
-        operation["requestBody"] = json!({
-            "required": matches!(route.body, BodyRule::Required(..)),
-            "content": { "application/json": { "schema": schemas.reference(shape)? } },
-        });
-    }
-    Ok(operation)
+    object
 }
 
 fn description(route: &Route) -> String {
@@ -209,7 +215,7 @@ fn responses(route: &Route, error: &Value, schemas: &mut Schemas) -> Result<Valu
 
 fn success(route: &Route, schemas: &mut Schemas) -> Result<Value, serde_json::Error> {
     let content = match &route.success.content {
-        Content::Empty => json!({}),
+        Content::Empty => Value::Null,
         Content::Object(shape) => json!({ "application/json": { "schema": schemas.reference(shape)? } }),
         Content::List(shape) => {
             let items = schemas.reference(shape)?;
@@ -221,14 +227,11 @@ fn success(route: &Route, schemas: &mut Schemas) -> Result<Value, serde_json::Er
     let sets_cookies = route.csrf == CsrfRule::OriginOnly || route.auth == AuthRule::Optional;
     let cookies = sets_cookies.then_some("SetCookie");
     let cached = (route.cache == CacheRule::Public).then_some("ETag");
-    let mut answer = json!({
+    Ok(without_nulls(json!({
         "description": route.success.description,
         "headers": headers(cookies.into_iter().chain(cached)),
-    });
-    if content.as_object().is_some_and(|content| !content.is_empty()) {
-        answer["content"] = content;
-    }
-    Ok(answer)
+        "content": content,
+    })))
 }
 
 fn refusal(status: u16, codes: &[ErrorCode], error: &Value) -> Value {

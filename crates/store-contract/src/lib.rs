@@ -3,7 +3,7 @@
 //! An adapter calls [`store_contract!`] in one of its integration tests; one whose data outlives the process calls
 //! [`durable_store_contract!`] too. Each case becomes a test of its own, and an adapter cannot leave one out:
 //!
-//! ```ignore
+//! ```text
 //! async fn make() -> Subject {
 //!     Subject::new(Arc::new(MyStore::new()), ())
 //! }

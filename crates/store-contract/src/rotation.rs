@@ -119,7 +119,7 @@ pub(crate) async fn a_long_chain_keeps_only_its_newest_leaf(scene: &Scene) {
 
 pub(crate) async fn of_many_who_present_one_leaf_one_wins(scene: &Scene) {
     let (_, mut session) = scene.visitor().await;
-    for _ in 0..4 {
+    for _ in 0..32 {
         let outcomes = race((0..CONTENDERS).map(|_| {
             let (store, rotation) = (Arc::clone(&scene.store), scene.world.rotation(&session));
             async move { store.rotate_refresh(&rotation).await.unwrap().map(|won| (won, rotation)) }

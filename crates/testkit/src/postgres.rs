@@ -228,3 +228,33 @@ fn run(command: &mut Command) {
 fn fail(message: &str) -> ! {
     panic!("{message}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_server_can_fall_and_rise_and_leaves_nothing_behind() {
+        let server = PostgresServer::start(Durability::Relaxed);
+        let (port, directory) = (server.port(), server.directory.clone());
+        let answers = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        assert!(answers());
+        server.kill();
+        assert!(!answers());
+        server.start_again();
+        assert!(answers());
+        server.stop();
+        assert!(!answers());
+        server.start_again();
+        drop(server);
+        assert!(!answers());
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn schema_names_differ() {
+        assert_ne!(fresh_schema_name(), fresh_schema_name());
+    }
+}

@@ -1,0 +1,125 @@
+//! What everybody may read, and how the service behaves when it is in trouble.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use identsphere_accounts::{Password, PasswordHash};
+use identsphere_core::{HashError, PasswordHasher, Verification};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::request::{Request, code, read, sign_up, text};
+use crate::world::{BASE, World};
+
+#[tokio::test]
+async fn the_key_set_is_public_and_has_nothing_private() {
+    let world = World::new().await;
+    let reply = world.send(Request::get("/.well-known/jwks.json")).await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    let key = &read(&reply)["keys"][0];
+    let mut members: Vec<_> = key.as_object().unwrap().keys().collect();
+    members.sort();
+    assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
+
+    let etag = reply.header("etag").unwrap().to_owned();
+    for known in [etag.clone(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+        let reply = world.send(Request::get("/.well-known/jwks.json").field("if-none-match", &known)).await;
+        assert_eq!((reply.status, reply.body.len(), reply.header("etag")), (304, 0, Some(etag.as_str())));
+    }
+    let reply = world.send(Request::get("/.well-known/jwks.json").field("if-none-match", "\"other\"")).await;
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn resource_servers_find_the_keys_by_issuer() {
+    let world = World::new().await;
+    let discovery = read(&world.send(Request::get("/.well-known/openid-configuration")).await);
+    assert_eq!(discovery["issuer"], BASE);
+    assert_eq!(discovery["jwks_uri"], format!("{BASE}/.well-known/jwks.json"));
+    assert_eq!(discovery["id_token_signing_alg_values_supported"], json!(["RS256"]));
+}
+
+#[tokio::test]
+async fn the_page_is_whole_and_asks_nobody() {
+    let world = World::new().await;
+    let reply = world.send(Request::get("/docs")).await;
+    let page = text(&reply);
+    let style = page.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(style));
+    let policy = reply.header("content-security-policy").unwrap();
+    assert!(policy.contains(&format!("style-src 'sha256-{hash}'")) && policy.contains("default-src 'none'"));
+    assert!(!page.contains("<script") && !page.contains("style=\"") && !page.contains("src="));
+    let links = page.split("href=\"").skip(1);
+    assert!(links.into_iter().all(|link| link.starts_with('#') || link.starts_with("/")));
+    for endpoint in identsphere_http::ENDPOINTS {
+        assert!(page.contains(&format!("<code>{}</code>", endpoint.path)), "{}", endpoint.path);
+    }
+}
+
+#[tokio::test]
+async fn head_is_answered_like_get() {
+    let world = World::new().await;
+    for path in ["/healthz", "/docs", "/.well-known/jwks.json", "/v1/auth/session"] {
+        let (get, head) =
+            (world.send(Request::get(path)).await, world.send(Request::new("HEAD", path)).await);
+        assert_eq!((get.status, get.body.len()), (head.status, head.body.len()), "{path}");
+    }
+    assert_eq!(world.send(Request::new("HEAD", "/v1/auth/login")).await.status, 405);
+}
+
+#[tokio::test]
+async fn a_draining_node_lives_and_is_not_ready() {
+    let world = World::new().await;
+    assert_eq!(world.send(Request::get("/readyz")).await.status, 200);
+    world.drain.begin();
+    let reply = world.send(Request::get("/readyz")).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "overloaded"));
+    assert!(reply.header("retry-after").is_some());
+    assert_eq!(world.send(Request::get("/healthz")).await.status, 200);
+    assert_eq!(world.send(Request::get("/v1/auth/session")).await.status, 401);
+}
+
+/// A hasher with a programming error.
+struct Panicking;
+
+#[async_trait]
+impl PasswordHasher for Panicking {
+    async fn hash(&self, _: Password) -> Result<PasswordHash, HashError> {
+        panic!("a bug")
+    }
+
+    async fn verify(&self, _: Password, _: Option<PasswordHash>) -> Result<Verification, HashError> {
+        panic!("a bug")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_nothing_more() {
+    let world = World::with_hasher(Arc::new(Panicking)).await;
+    let reply = world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (500, "internal_error"));
+    assert!(!text(&reply).contains("bug"));
+    assert_eq!(world.send(Request::get("/readyz")).await.status, 200);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_operation() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    let world = World::new().await;
+    world.send(Request::get("/healthz")).await;
+    world.send(Request::get("/v1/auth/session")).await;
+    world.send(Request::get("/no/such/path")).await;
+    let text = handle.render();
+    for line in [
+        r#"identsphere_http_requests_total{operation="healthz",status="200"} 1"#,
+        r#"identsphere_http_requests_total{operation="getSession",status="401"} 1"#,
+        r#"identsphere_http_requests_total{operation="unknown_path",status="404"} 1"#,
+        r#"identsphere_http_request_duration_seconds_count{operation="healthz"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    assert!(!text.contains("/no/such/path"));
+}

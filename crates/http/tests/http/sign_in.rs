@@ -1,0 +1,238 @@
+//! Sign-up, sign-in, refresh and sign-out, by cookie and by Bearer.
+
+use identsphere_kernel::Duration;
+use serde_json::{Value, json};
+
+use crate::request::{Browser, PASSWORD, Request, code, field, read, set_cookies, sign_up};
+use crate::world::World;
+
+fn sign_in(name: &str) -> Value {
+    json!({ "email": format!("{name}@example.com"), "password": PASSWORD })
+}
+
+/// The keys of an object, sorted.
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[tokio::test]
+async fn a_sign_up_answers_with_the_published_shape() {
+    let world = World::new().await;
+    let reply = world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
+    assert_eq!((reply.status, set_cookies(&reply).len()), (201, 3));
+    let body = read(&reply);
+    assert_eq!(keys(&body), ["access_token", "capabilities", "expires_in", "status", "token_type", "user"]);
+    assert_eq!(
+        (&body["status"], &body["token_type"], &body["expires_in"]),
+        (&json!("success"), &json!("Bearer"), &json!(900))
+    );
+    let user = &body["user"];
+    assert_eq!(
+        keys(user),
+        [
+            "allowed_ips",
+            "allowed_referrers",
+            "api_key_id",
+            "api_key_name",
+            "api_key_prefix",
+            "auth_method",
+            "display_name",
+            "email",
+            "email_verified",
+            "extensions",
+            "is_platform_admin",
+            "mfa_verified_at",
+            "organization_id",
+            "platform_role",
+            "project_id",
+            "scopes",
+            "session_family_id",
+            "team_id",
+            "user_id",
+        ]
+    );
+    assert_eq!((&user["email"], &user["auth_method"]), (&json!("ada@example.com"), &json!("password")));
+    assert_eq!(
+        (&user["api_key_id"], &user["scopes"], &user["extensions"]),
+        (&Value::Null, &json!([]), &json!({}))
+    );
+    assert_eq!(body["capabilities"]["role"], "owner");
+    assert_eq!(body["capabilities"]["permissions"].as_array().unwrap().len(), 14);
+}
+
+#[tokio::test]
+async fn bearer_clients_get_tokens_and_no_cookies() {
+    let world = World::new().await;
+    let signed_up = world.bearer("ada").await;
+    assert_eq!(signed_up["refresh_expires_in"], 2_592_000);
+    let mut body = sign_in("ada");
+    body["token_transport"] = json!("bearer");
+    let reply = world.send(Request::post("/v1/auth/login").json(&body)).await;
+    assert_eq!((reply.status, set_cookies(&reply).len()), (200, 0));
+    let token = read(&reply)["access_token"].as_str().unwrap().to_owned();
+    let session = world.send(Request::get("/v1/auth/session").bearer(&token)).await;
+    assert_eq!(keys(&read(&session)), ["capabilities", "user"]);
+}
+
+#[tokio::test]
+async fn unknown_people_and_wrong_passwords_get_one_answer() {
+    let world = World::new().await;
+    world.browser("ada").await;
+    let wrong = json!({ "email": "ada@example.com", "password": "not the password" });
+    let mut answers = Vec::new();
+    for body in [wrong, sign_in("nobody")] {
+        let reply =
+            world.send(Request::post("/v1/auth/login").json(&body).field("x-request-id", "same")).await;
+        assert_eq!(reply.status, 401);
+        assert!(set_cookies(&reply).is_empty());
+        answers.push(read(&reply));
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0]["error"]["code"], "invalid_credentials");
+}
+
+#[tokio::test]
+async fn every_wrong_field_of_a_sign_up_is_named() {
+    let world = World::new().await;
+    let body = json!({ "email": 5, "organization_name": "", "token_transport": "pigeon" });
+    let reply = world.send(Request::post("/v1/auth/register").json(&body)).await;
+    let fields: Vec<_> =
+        read(&reply)["error"]["fields"].as_array().unwrap().iter().map(|f| f["field"].clone()).collect();
+    assert_eq!(
+        (reply.status, fields),
+        (400, vec![json!("email"), json!("password"), json!("token_transport")])
+    );
+
+    let body = json!({ "email": "ada@example.com", "password": "short", "organization_name": "", "organization_slug": "A B" });
+    let reply = world.send(Request::post("/v1/auth/register").json(&body)).await;
+    assert_eq!(read(&reply)["error"]["fields"].as_array().unwrap().len(), 3);
+
+    world.browser("ada").await;
+    let reply = world.send(Request::post("/v1/auth/register").json(&sign_up("ADA"))).await;
+    assert_eq!((reply.status, code(&reply).as_str(), field(&reply).as_str()), (409, "conflict", "email"));
+}
+
+#[tokio::test]
+async fn fields_nobody_asked_for_change_nothing() {
+    let world = World::new().await;
+    let mut body = sign_up("ada");
+    for (name, value) in
+        [("role", json!("viewer")), ("email_verified", json!(true)), ("is_platform_admin", json!(true))]
+    {
+        body[name] = value;
+    }
+    let answer = read(&world.send(Request::post("/v1/auth/register").json(&body)).await);
+    assert_eq!(answer["capabilities"]["role"], "owner");
+    assert_eq!(
+        (&answer["user"]["email_verified"], &answer["user"]["is_platform_admin"]),
+        (&json!(false), &json!(false))
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_by_cookie_replaces_the_cookies() {
+    let world = World::new().await;
+    let browser = world.browser("ada").await;
+    let reply = world.send(browser.attach(Request::post("/v1/auth/refresh"))).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(keys(&read(&reply)), ["access_token", "expires_in", "token_type"]);
+    let refreshed = Browser::from_reply(&reply);
+    assert_ne!(refreshed.refresh, browser.refresh);
+    // The new CSRF token belongs to the same session.
+    let reply = world.send(refreshed.sign(Request::post("/v1/auth/logout"))).await;
+    assert_eq!(reply.status, 204);
+    let json = browser.attach(Request::post("/v1/auth/refresh")).body("application/json", "");
+    assert_eq!(world.send(json).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_refresh_by_body_is_answered_in_the_body() {
+    let world = World::new().await;
+    let signed_up = world.bearer("ada").await;
+    let body = json!({ "refresh_token": signed_up["refresh_token"] });
+    let reply = world.send(Request::post("/v1/auth/refresh").json(&body)).await;
+    assert_eq!((reply.status, set_cookies(&reply).len()), (200, 0));
+    assert_eq!(
+        keys(&read(&reply)),
+        ["access_token", "expires_in", "refresh_expires_in", "refresh_token", "token_type"]
+    );
+}
+
+#[tokio::test]
+async fn a_refresh_needs_one_token() {
+    let world = World::new().await;
+    let (ada, bob) = (world.browser("ada").await, world.bearer("bob").await);
+    let both = Request::post("/v1/auth/refresh").json(&json!({ "refresh_token": bob["refresh_token"] }));
+    let reply = world.send(ada.attach(both)).await;
+    assert_eq!((reply.status, field(&reply).as_str()), (400, "refresh_token"));
+    let same = Request::post("/v1/auth/refresh").json(&json!({ "refresh_token": ada.refresh }));
+    let reply = world.send(ada.attach(same)).await;
+    assert_eq!((reply.status, set_cookies(&reply).len()), (200, 0));
+    let none = world.send(Request::post("/v1/auth/refresh")).await;
+    assert_eq!((none.status, code(&none).as_str()), (401, "authentication_required"));
+    let access = json!({ "refresh_token": bob["access_token"] });
+    assert_eq!(world.send(Request::post("/v1/auth/refresh").json(&access)).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_no_bearer_credential() {
+    let world = World::new().await;
+    let signed_up = world.bearer("ada").await;
+    let refresh = signed_up["refresh_token"].as_str().unwrap();
+    assert_eq!(world.send(Request::get("/v1/auth/session").bearer(refresh)).await.status, 401);
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_and_clears_its_cookies() {
+    let world = World::new().await;
+    let browser = world.browser("ada").await;
+    let reply = world.send(browser.sign(Request::post("/v1/auth/logout"))).await;
+    let cleared = set_cookies(&reply);
+    assert_eq!((reply.status, cleared.len()), (204, 3));
+    assert!(cleared.iter().all(|cookie| cookie.contains("=; Max-Age=0; Path=/")));
+    assert_eq!(world.send(browser.attach(Request::get("/v1/auth/session"))).await.status, 401);
+    assert_eq!(world.send(browser.attach(Request::post("/v1/auth/refresh"))).await.status, 401);
+    assert_eq!(world.send(browser.sign(Request::post("/v1/auth/logout"))).await.status, 204);
+    assert_eq!(world.send(Request::post("/v1/auth/logout")).await.status, 204);
+}
+
+#[tokio::test]
+async fn signing_out_works_after_the_access_token_has_expired() {
+    let world = World::new().await;
+    let browser = world.browser("ada").await;
+    world.clock.advance(Duration::from_secs(901));
+    let only_refresh = format!("identsphere_rt={}", browser.refresh);
+    let sign_out = Request::post("/v1/auth/logout").field("cookie", &only_refresh);
+    let foreign = sign_out.clone().field("origin", "https://evil.example");
+    assert_eq!(code(&world.send(foreign).await), "forbidden");
+    assert_eq!(world.send(sign_out).await.status, 204);
+    assert_eq!(world.send(browser.attach(Request::post("/v1/auth/refresh"))).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_authorization_field_speaks_for_a_sign_out_alone() {
+    let world = World::new().await;
+    let (ada, bob) = (world.browser("ada").await, world.bearer("bob").await);
+    let token = bob["access_token"].as_str().unwrap();
+    let reply = world.send(ada.attach(Request::post("/v1/auth/logout").bearer(token))).await;
+    assert_eq!((reply.status, set_cookies(&reply).len()), (204, 0));
+    assert_eq!(world.send(Request::get("/v1/auth/session").bearer(token)).await.status, 401);
+    assert_eq!(world.send(ada.attach(Request::get("/v1/auth/session"))).await.status, 200);
+    let garbage = world.send(ada.attach(Request::post("/v1/auth/logout").bearer("garbage"))).await;
+    assert_eq!((garbage.status, set_cookies(&garbage).len()), (204, 0));
+    assert_eq!(world.send(ada.attach(Request::get("/v1/auth/session"))).await.status, 200);
+}
+
+#[tokio::test]
+async fn too_many_sign_ins_are_told_when_to_come_back() {
+    let world = World::new().await;
+    let mut last = None;
+    for _ in 0..11 {
+        last = Some(world.send(Request::post("/v1/auth/login").json(&sign_in("nobody"))).await);
+    }
+    let reply = last.unwrap();
+    assert_eq!((reply.status, code(&reply).as_str()), (429, "rate_limited"));
+    assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+}
