@@ -32,7 +32,7 @@ impl PrincipalStore for PgStore {
             .select((UserRow::as_select(), users::password_hash, memberships::role.nullable()));
         let found: Option<(UserRow, Option<String>, Option<String>)> = self
             .pool
-            .ask(|mut connection| query.first(&mut connection).map(OptionalExtension::optional).boxed())
+            .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
         let Some((user, password_hash, role)) = found else { return Ok(None) };
         Ok(Some(SignInRecord {
@@ -60,7 +60,7 @@ impl PrincipalStore for PgStore {
             .select(PrincipalRow::as_select());
         let found: Option<PrincipalRow> = self
             .pool
-            .ask(|mut connection| query.first(&mut connection).map(OptionalExtension::optional).boxed())
+            .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
         found.map(Principal::try_from).transpose()
     }

@@ -29,7 +29,7 @@ impl SessionStore for PgStore {
         ));
         let found: Option<(LeafRow, DateTime<Utc>, Option<DateTime<Utc>>)> = self
             .pool
-            .ask(|mut connection| query.first(&mut connection).map(OptionalExtension::optional).boxed())
+            .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
         let Some((leaf, expires_at, revoked_at)) = found else { return Ok(None) };
         Ok(Some(RefreshState {

@@ -96,7 +96,7 @@ pub(crate) enum KeysCommand {
     List,
     /// Publish a new key that takes over signing after a while
     Rotate {
-        /// How long the new key is published before it signs [default: longer than anybody caches the key set]
+        /// How long the new key is published before it signs [default: 86400]
         #[arg(long, value_name = "N")]
         publish_ahead_secs: Option<u64>,
     },

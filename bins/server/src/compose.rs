@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identsphere_core::{IdentSphere, KEY_INTERVAL, Policy, Ports, RateLimits, Store};
+use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SecureRandom, SystemClock};
@@ -150,14 +150,15 @@ fn policy(settings: &Settings) -> Policy {
     }
 }
 
-/// A new key signs only when everybody can know it: other nodes, which look every [`KEY_INTERVAL`], and whoever cached
-/// the key set just before it was published. An hour more serves libraries that ignore how long they may cache. An old
-/// key stays for the longest token there can be, whatever the settings were when it was issued.
+/// A new key signs only when everybody can know it: other nodes, which look every few seconds, and whoever cached
+/// the key set just before it was published. The contract (4.1) promises a day, which also serves libraries that ignore
+/// how long they may cache. An old key stays for the longest token there can be, whatever the settings were when it was
+/// issued.
 pub(crate) fn key_policy(settings: &Settings) -> KeyPolicy {
-    const HOUR: Duration = Duration::from_secs(3_600);
+    const DAY: Duration = Duration::from_secs(86_400);
     KeyPolicy {
         rotation_interval: settings.keys.rotation_interval,
-        publish_ahead: HOUR + settings.keys.jwks_max_age + 2 * KEY_INTERVAL,
+        publish_ahead: DAY,
         keep_retired: Policy::MAX_ACCESS_TTL + CLOCK_TOLERANCE,
     }
 }
@@ -166,4 +167,37 @@ fn open_postgres(settings: &Settings, config: PgConfig) -> Result<Arc<dyn Store>
     let pool_size = usize::try_from(settings.store.pool_size)?;
     let config = PgConfig { schema: SchemaName::parse(&settings.store.schema)?, pool_size, ..config };
     Ok(Arc::new(PgStore::open(&config)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use identsphere_testkit::ManualClock;
+    use identsphere_tokens::SigningKey;
+
+    use super::*;
+
+    /// D-13.
+    #[tokio::test]
+    async fn a_clock_that_is_an_hour_behind_is_noticed_by_the_newest_key() {
+        let store = MemoryStore::new();
+        let vault = RsaVault::new(RsaSize::Bits2048, &MasterKey::generate(&OsRandom), Arc::new(OsRandom));
+        let clock = ManualClock::at(identsphere_kernel::Timestamp::from_unix_seconds(1_800_000_000));
+        let made = vault.generate().unwrap();
+        let key = SigningKey {
+            kid: made.kid,
+            public: made.public,
+            private: made.private,
+            predecessor: None,
+            created_at: clock.now().plus(Duration::from_secs(3_600)),
+            activates_at: clock.now().plus(Duration::from_secs(3_600)),
+        };
+        let mut tx = store.begin().await.unwrap();
+        tx.keys().insert(&key).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let judged = judge_keys(&store, &vault, &clock).await;
+        assert!(matches!(judged, Err(Failure::ClockBehind { behind_secs: 3_600 })), "{judged:?}");
+        clock.advance(Duration::from_secs(3_500));
+        assert_eq!(judge_keys(&store, &vault, &clock).await.unwrap(), 1);
+    }
 }

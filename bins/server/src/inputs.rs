@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::path::Path;
 
 use identsphere_crypto::{HashScheme, MasterKey};
-use identsphere_settings::{Check, Faults, Loaded, Rejection, Sources, load as load_settings};
+use identsphere_settings::{
+    Check, Fault, Faults, Loaded, PasswordSettings, Rejection, Sources, load as load_settings,
+};
 
 use crate::output::complain;
 use crate::telemetry;
@@ -29,7 +31,22 @@ pub(crate) fn load(flags: Vec<(String, String)>) -> Result<Loaded, Faults> {
     for warning in &loaded.warnings {
         complain(&format!("warning: {warning}"));
     }
+    judge_hashing(&loaded.settings.passwords)?;
     Ok(loaded)
+}
+
+/// Refuses less memory for password hashing than one hash takes.
+fn judge_hashing(passwords: &PasswordSettings) -> Result<(), Faults> {
+    let needed_mib = HashScheme::parse(&passwords.scheme).map_or(0, |scheme| scheme.memory_mib());
+    if needed_mib <= passwords.memory_mib {
+        return Ok(());
+    }
+    Err(Faults(vec![Fault {
+        name: "IDENTSPHERE_HASH_MEMORY_MIB".to_owned(),
+        given: Some(passwords.memory_mib.to_string()),
+        rule: format!("is less than one hash with {} takes", passwords.scheme),
+        nearest: Some(needed_mib.to_string()),
+    }]))
 }
 
 fn refused<T, E: Display>(read: Result<T, E>) -> Result<(), Rejection> {

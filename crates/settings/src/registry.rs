@@ -154,8 +154,6 @@ registry! {
         issuer: String = Word, Derived("the base URL, without a slash at its end"), Open;
         /// The `aud` of every token.
         audience: String = Word, Absent, Open;
-        /// Name of the service as people read it.
-        app_name: String = Text { max: 100 }, Value("IdentSphere"), Open;
         /// Life of an access token.
         access_expiry_secs: u32 = Whole { min: 60, max: 3_600 }, Value("900"), Open;
         /// Life of a session: its refresh tokens never outlive it.
@@ -204,6 +202,8 @@ registry! {
         config: PathBuf = PathRule, Derived("`identsphere.toml`, if there is one"), Open;
     }
     later {
+        /// Name of the service in mail and with passkeys.
+        "app_name", Open;
         /// Where mail links and redirects after sign-in lead.
         "frontend_url", Open;
         /// Sender of mail.

@@ -117,7 +117,6 @@ fn assemble(values: Values) -> Option<Settings> {
         drain: secs(values.drain_secs?),
         log_filter: values.log?,
         log_format: values.log_format?,
-        app_name: values.app_name?,
         public_base_url: values.public_base_url?,
         cors_origins: values.cors_origins.unwrap_or_default(),
         trusted_proxies: values.trusted_proxies.unwrap_or_default(),

@@ -26,8 +26,6 @@ pub struct Settings {
     pub log_filter: String,
     /// How they are written.
     pub log_format: LogFormat,
-    /// Name of the service as people read it.
-    pub app_name: String,
     /// Where browsers meet the service.
     pub public_base_url: Origin,
     /// Other origins whose pages may call the service with cookies.

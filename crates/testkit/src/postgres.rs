@@ -1,12 +1,13 @@
 //! A throw-away PostgreSQL server: real binaries, a directory of its own, gone with the test process.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use tempfile::TempDir;
 
@@ -90,6 +91,10 @@ impl PostgresServer {
             fs::read_to_string(&lock).unwrap_or_else(|e| fail(&format!("the server is not running: {e}")));
         let parent = text.lines().next().unwrap_or_default().to_owned();
         run(as_server_user("sh").args(["-c", KILL, "sh", &parent]));
+        // A killed process takes its time to die; until then the kernel takes connections on its behalf.
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            thread::yield_now();
+        }
         // A dead server leaves its lock behind, and a dead process that nobody has waited for looks alive to it.
         fs::remove_file(&lock).unwrap_or_else(|e| fail(&format!("the lock file stays: {e}")));
     }
@@ -231,8 +236,6 @@ fn fail(message: &str) -> ! {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpStream;
-
     use super::*;
 
     #[test]

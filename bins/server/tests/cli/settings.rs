@@ -58,6 +58,18 @@ fn every_fault_of_the_settings_is_named_at_once() {
 }
 
 #[test]
+fn hashing_needs_the_memory_of_one_hash() {
+    let machine = Machine::new().env("IDENTSPHERE_HASH_MEMORY_MIB", "20");
+    let ended = machine.run(&["serve"]);
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.err.contains("IDENTSPHERE_HASH_MEMORY_MIB = \"20\"") && ended.err.contains("try `32`"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
 fn placeholders_are_refused_as_master_keys() {
     for key in ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "changeme", &"00".repeat(32), "c2hvcnQga2V5"]
     {
