@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
-use self::rules::{ENGINES, LAYERS, MOST_LINES, OUTSIDERS};
+use self::rules::{ENGINES, LAYERS, MOST_LINES, OUTSIDERS, OWN_LINTS};
 
 #[test]
 fn every_crate_depends_only_on_the_layers_below_it() {
@@ -43,9 +43,11 @@ fn the_layer_rules_notice_what_they_forbid() {
         Package::new("identsphere-http").using("axum"),
         Package::new("identsphere-http").using("http"),
         Package::new("identsphere-tokens").testing_with("rsa"),
+        Package::new("identsphere-http").using("metrics-exporter-prometheus"),
+        Package::new("identsphere-http").testing_with("metrics-exporter-prometheus"),
     ];
     let faults = outsider_faults(&broken);
-    assert_eq!(faults.len(), 4, "{faults:#?}");
+    assert_eq!(faults.len(), 5, "{faults:#?}");
 }
 
 #[test]
@@ -71,7 +73,11 @@ fn the_manifest_rules_notice_what_they_forbid() {
     assert_eq!(faults(&good.replace("a.workspace = true", "a = '1'")), 1);
     assert_eq!(faults(&good.replace("a.workspace = true", "a = { path = '../a' }")), 1);
     assert_eq!(faults(&good.replace("license.workspace = true", "license = 'GPL-3.0'")), 1);
-    assert_eq!(faults(&good.replace("[lints]\nworkspace = true", "[lints.clippy]\npanic = 'allow'")), 1);
+    let own_lints = good.replace("[lints]\nworkspace = true", "[lints.rust]\nunsafe_code = 'forbid'");
+    assert_eq!(faults(&own_lints), 1);
+    let of_tests = |manifest: &str| manifest_faults(OWN_LINTS[0], &manifest.parse().expect("TOML")).len();
+    assert_eq!(of_tests(&own_lints), 0);
+    assert_eq!(of_tests(&own_lints.replace("forbid", "deny")), 1);
 }
 
 #[test]
@@ -221,11 +227,14 @@ fn outsider_faults(packages: &[Package]) -> Vec<String> {
     };
     let mut faults = vec![];
     for package in packages {
-        for name in package.uses.union(&package.tests_use) {
-            for rule in OUTSIDERS {
-                let named = rule.crates.iter().any(|pattern| matches(pattern, name));
-                if named && !rule.only_in.contains(&package.name.as_str()) {
-                    faults.push(format!("{} must not use {name}: {}", package.name, rule.why));
+        let of_tests = package.tests_use.difference(&package.uses).map(|name| (name, true));
+        for (name, in_tests) in package.uses.iter().map(|name| (name, false)).chain(of_tests) {
+            for rule in
+                OUTSIDERS.iter().filter(|rule| rule.crates.iter().any(|pattern| matches(pattern, name)))
+            {
+                let here = package.name.as_str();
+                if !(rule.only_in.contains(&here) || in_tests && rule.tests_in.contains(&here)) {
+                    faults.push(format!("{here} must not use {name}: {}", rule.why));
                 }
             }
         }
@@ -239,7 +248,11 @@ fn manifest_faults(name: &str, manifest: &toml::Table) -> Vec<String> {
     };
     let table = |key: &str| manifest.get(key).and_then(toml::Value::as_table);
     let mut faults = vec![];
-    if !inherits(manifest.get("lints")) {
+    let forbids_unsafe = || {
+        let lints = table("lints").and_then(|lints| lints.get("rust"));
+        lints.and_then(|lints| lints.get("unsafe_code")).and_then(toml::Value::as_str) == Some("forbid")
+    };
+    if !inherits(manifest.get("lints")) && !(OWN_LINTS.contains(&name) && forbids_unsafe()) {
         faults.push(format!("{name} does not inherit the workspace's lints"));
     }
     for key in ["version", "edition", "rust-version", "license", "publish"] {
