@@ -124,7 +124,7 @@ impl App {
     ) -> Reply {
         let started = Instant::now();
         let request_id = self.request_id(head);
-        let span = tracing::info_span!("request", request.id = &*request_id, http.operation = operation);
+        let span = tracing::debug_span!("request", request.id = &*request_id, http.operation = operation);
         let answer = tokio::time::timeout(REQUEST_TIMEOUT, AssertUnwindSafe(answer).catch_unwind());
         let outcome = match answer.instrument(span.clone()).await {
             Ok(Ok(outcome)) => outcome,
