@@ -18,11 +18,10 @@ pub(crate) struct RegisterBody {
     #[serde(default)]
     #[schema(value_type = String, required = true, format = "email", max_length = 254, examples("ada@example.com"))]
     pub(crate) email: Text,
-    /// At most 1,024 bytes; none of the passwords that are guessed first (twelve zeros, say), nor made from the address.
+    /// At most 1,024 bytes; none of the passwords that are guessed first, nor made from the address.
     #[serde(default)]
     #[schema(
-        value_type = String, required = true, format = "password", min_length = 12, max_length = 256,
-        pattern = "[^0]", examples("correct horse battery staple")
+        value_type = String, required = true, format = "password", min_length = 12, max_length = 256, examples("correct horse battery staple")
     )]
     pub(crate) password: Text,
     /// The name of the organisation to make.
