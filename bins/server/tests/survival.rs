@@ -133,6 +133,9 @@ impl Client {
     async fn register(&self, email: &str) -> Option<Tokens> {
         let request = json!({ "email": email, "password": PASSWORD, "organization_name": "Acme", "token_transport": "bearer" });
         let (status, body) = self.post("/v1/auth/register", &request).await?;
+        if status == 201 {
+            assert_eq!(body["refresh_expires_in"], 2_592_000, "a new session lasts as long as it is set to");
+        }
         (status == 201).then(|| tokens(email, &body))
     }
 
@@ -155,6 +158,9 @@ impl Client {
 }
 
 fn tokens(email: &str, body: &Value) -> Tokens {
+    assert_eq!(body["expires_in"], 900);
+    let to_the_end = body["refresh_expires_in"].as_u64().unwrap();
+    assert!((2_592_000 - 300..=2_592_000).contains(&to_the_end), "{to_the_end}");
     let text = |member: &str| body[member].as_str().expect("a token").to_owned();
     Tokens { email: email.to_owned(), access: text("access_token"), refresh: text("refresh_token") }
 }

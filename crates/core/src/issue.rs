@@ -18,7 +18,7 @@ pub struct SignedIn {
     pub access_expires_in: Duration,
     /// The refresh token.
     pub refresh_token: SecretString,
-    /// How long it is valid: until the session's absolute end.
+    /// How long it is valid: until the session's absolute end, in whole seconds.
     pub refresh_expires_in: Duration,
 }
 
@@ -58,7 +58,9 @@ impl IdentSphere {
         refresh_token: &RefreshToken,
     ) -> Result<SignedIn, Error> {
         let (access_token, access_expires_in) = self.tokens.issue(&principal, self.clock(), self.random())?;
-        let refresh_expires_in = principal.session.expires_at.since(self.now());
+        // To the nearest second: the moment since the session was opened is not to be seen in it.
+        let left = principal.session.expires_at.since(self.now()) + Duration::from_millis(500);
+        let refresh_expires_in = Duration::from_secs(left.as_secs());
         let refresh_token = refresh_token.text().clone();
         Ok(SignedIn { principal, access_token, access_expires_in, refresh_token, refresh_expires_in })
     }
