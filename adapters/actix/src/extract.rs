@@ -7,10 +7,8 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
-use identsphere_core::Principal;
-use identsphere_http::{App, Reply};
+use identsphere_http::{App, Permission, Principal, Reply};
 use identsphere_kernel::ErrorCode;
-use identsphere_organizations::Permission;
 
 use crate::translate;
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::{Error, HttpMessage as _};
-use identsphere_organizations::Permission;
+use identsphere_http::Permission;
 
 use crate::extract::{AuthSession, admit};
 
@@ -17,7 +17,7 @@ use crate::extract::{AuthSession, admit};
 /// ```
 /// use actix_web::web;
 /// use identsphere_actix::RequirePermission;
-/// use identsphere_organizations::Permission;
+/// use identsphere_http::Permission;
 ///
 /// let billing = web::scope("/billing").wrap(RequirePermission(Permission::BILLING_READ));
 /// ```

@@ -3,8 +3,7 @@
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use identsphere_core::Principal;
-use identsphere_http::{App, Reply};
+use identsphere_http::{App, Principal, Reply};
 
 use crate::translate;
 

@@ -3,8 +3,7 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use identsphere_http::App;
-use identsphere_organizations::Permission;
+use identsphere_http::{App, Permission};
 
 use crate::extract::{AuthSession, Rejection};
 use crate::translate;
@@ -29,7 +28,7 @@ pub struct RequirePermission {
 /// use axum::middleware::from_fn_with_state;
 /// use axum::routing::get;
 /// use identsphere_axum::{RequirePermission, require_permission};
-/// use identsphere_organizations::Permission;
+/// use identsphere_http::Permission;
 ///
 /// fn billing(app: identsphere_http::App) -> Router {
 ///     let guard = RequirePermission { app, permission: Permission::BILLING_READ };

@@ -90,7 +90,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        // A client that has said everything may close its side and still wait for the answer.
+        // A client may say that it has said everything and still wait for the answer (RFC 9112 §9.6).
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {

@@ -35,6 +35,8 @@ pub use call::Body;
 pub use config::{Drain, HttpConfig};
 pub use cookies::{CookieError, CookieSettings, SameSite, Transport};
 pub use head::Head;
+pub use identsphere_core::Principal;
+pub use identsphere_organizations::Permission;
 pub use openapi::document as openapi_document;
 pub use origins::{Origin, OriginError};
 pub use reply::Reply;

@@ -252,7 +252,8 @@ fn manifest_faults(name: &str, manifest: &toml::Table) -> Vec<String> {
         let lints = table("lints").and_then(|lints| lints.get("rust"));
         lints.and_then(|lints| lints.get("unsafe_code")).and_then(toml::Value::as_str) == Some("forbid")
     };
-    if !inherits(manifest.get("lints")) && !(OWN_LINTS.contains(&name) && forbids_unsafe()) {
+    let has_lints = inherits(manifest.get("lints")) || (OWN_LINTS.contains(&name) && forbids_unsafe());
+    if !has_lints {
         faults.push(format!("{name} does not inherit the workspace's lints"));
     }
     for key in ["version", "edition", "rust-version", "license", "publish"] {
