@@ -66,7 +66,7 @@ fn shapes() -> Vec<(&'static str, String)> {
         with_te("CL.TE", "transfer-encoding: chunked\r\n"),
         shape(
             "TE.CL",
-            format!("transfer-encoding: chunked\r\ncontent-length: 4\r\n"),
+            "transfer-encoding: chunked\r\ncontent-length: 4\r\n".into(),
             format!("{hex}\r\n{SMUGGLED}\r\n0\r\n\r\n"),
         ),
         shape(
