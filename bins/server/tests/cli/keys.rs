@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use crate::machine::Machine;
 
+const LEAKED_KEY: &str = "DelBwWc6182EtBHiERHyp7f+Z/fva6XYFhAdjuPM1kA=";
 const OTHER_KEY: &str = "nxxC1wXoazH6dy7AE4hdtGAp85pM3gFWqzTvfJAbxWg=";
 
 /// A machine whose server has run once.
@@ -67,6 +70,50 @@ fn nothing_starts_under_a_foreign_master_key() {
         assert!(ended.err.contains("do not open under this master key"), "{}", ended.err);
     }
     assert_eq!(machine.run(&["keys", "list"]).out, listed, "no key was added under it");
+}
+
+/// What docs/operators.md advises after a leak of the master key.
+#[test]
+fn after_a_leak_nothing_that_was_issued_stays_valid() {
+    let machine = Machine::new().env("IDENTSPHERE_MASTER_KEY", LEAKED_KEY);
+    let server = machine.serve(&[]);
+    let registration = json!({
+        "email": "ada@example.com", "password": "the engine weaves patterns",
+        "organization_name": "Analytical Engines", "token_transport": "bearer",
+    });
+    let (status, signed_in) = server.post("/v1/auth/register", &registration);
+    assert_eq!(status, 201, "{signed_in}");
+    let signed_in: Value = serde_json::from_str(&signed_in).unwrap();
+    let refresh = json!({ "refresh_token": signed_in["refresh_token"] });
+    let (_, leaked_jwks) = server.get("/.well-known/jwks.json");
+    drop(server);
+
+    let discarded = machine.run(&["keys", "discard"]);
+    assert_eq!((discarded.code, &*discarded.err), (0, ""));
+    assert!(machine.run(&["keys", "list"]).out.contains("no keys yet"));
+
+    let machine = machine.env("IDENTSPHERE_MASTER_KEY", OTHER_KEY);
+    let server = machine.serve(&[]);
+    let (_, jwks) = server.get("/.well-known/jwks.json");
+    assert_ne!(jwks, leaked_jwks);
+    assert_eq!(jwks.matches("\"kid\"").count(), 1, "{jwks}");
+    let bearer = format!("Authorization: Bearer {}\r\n", signed_in["access_token"].as_str().unwrap());
+    assert_eq!(server.get_with("/v1/auth/session", &bearer).0, 401);
+    assert_eq!(server.post("/v1/auth/refresh", &refresh).0, 401);
+    let login = json!({ "email": "ada@example.com", "password": "the engine weaves patterns" });
+    let (status, answer) = server.post("/v1/auth/login", &login);
+    assert_eq!(status, 200, "passwords are not touched: {answer}");
+}
+
+#[test]
+fn keys_can_be_discarded_without_the_master_key() {
+    let machine = used_machine();
+    let file = machine.path("identsphere.db.key");
+    fs::remove_file(&file).unwrap();
+    assert!(machine.run(&["keys", "discard"]).out.contains("discarded"));
+    assert!(machine.run(&["keys", "discard"]).out.contains("nothing to do"));
+    assert_eq!(machine.serve(&[]).get("/readyz").0, 200);
+    assert!(file.exists(), "a new master key was drawn");
 }
 
 #[test]
