@@ -72,7 +72,12 @@ pub(super) async fn store(settings: &Settings, store: &dyn Store) -> Vec<Finding
         let next = "run `identsphere-server migrate up`; a plain start does so as well";
         return vec![Finding::warn("migrations", found, next)];
     }
-    let applied = Finding::ok("migrations", format!("{} applied, none pending", state.applied.len()));
+    let applied = if state.newer.is_empty() {
+        Finding::ok("migrations", format!("{} applied, none pending", state.applied.len()))
+    } else {
+        let found = format!("a newer version has applied {}", state.newer.join(", "));
+        Finding::warn("migrations", found, "upgrade this program to that version")
+    };
     vec![applied, keys(settings, store).await]
 }
 
