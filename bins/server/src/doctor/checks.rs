@@ -46,6 +46,16 @@ pub(super) fn exposure(settings: &Settings) -> Vec<Finding> {
             "none: every request counts as coming from the machine that ends TLS, which rate limits then hit";
         findings.push(Finding::warn("proxies", found, "set IDENTSPHERE_TRUSTED_PROXIES to its address"));
     }
+    if let Some(everybody) = settings.trusted_proxies.iter().find(|network| network.prefix_len() == 0) {
+        let found = format!(
+            "{everybody} is everybody: clients choose the address that rate limits and the audit log see"
+        );
+        findings.push(Finding::warn(
+            "proxies",
+            found,
+            "let IDENTSPHERE_TRUSTED_PROXIES name the proxies alone",
+        ));
+    }
     if !settings.rate_limits {
         let next = "set IDENTSPHERE_RATE_LIMITS=on unless something in front limits sign-ins";
         findings.push(Finding::warn("rate limits", "off", next));
