@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, set_mode};
 
 const LEAKED_KEY: &str = "DelBwWc6182EtBHiERHyp7f+Z/fva6XYFhAdjuPM1kA=";
 const OTHER_KEY: &str = "nxxC1wXoazH6dy7AE4hdtGAp85pM3gFWqzTvfJAbxWg=";
@@ -134,6 +134,19 @@ fn a_spoilt_key_file_is_named() {
     let ended = machine.run(&["serve"]);
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("identsphere.db.key") && !ended.err.contains("hunter2"), "{}", ended.err);
+}
+
+#[test]
+fn a_key_file_that_others_may_read_is_refused() {
+    let machine = used_machine();
+    for mode in [0o644, 0o640, 0o602] {
+        set_mode(&machine.path("identsphere.db.key"), mode);
+        let ended = machine.run(&["serve"]);
+        assert_eq!(ended.code, 1);
+        assert!(ended.err.contains(&format!("{mode:04o}")) && ended.err.contains("0600"), "{}", ended.err);
+    }
+    set_mode(&machine.path("identsphere.db.key"), 0o400);
+    assert_eq!(machine.serve(&[]).get("/readyz").0, 200);
 }
 
 #[test]
