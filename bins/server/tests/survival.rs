@@ -1,7 +1,13 @@
 //! The real binary through what happens to processes: killed, restarted, drained, doubled. Whatever was acknowledged
 //! is there afterwards.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

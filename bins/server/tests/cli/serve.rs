@@ -44,6 +44,7 @@ fn a_server_that_is_told_to_stop_first_tells_its_balancer() {
     server.signal("TERM");
     server.wait_for("draining");
     assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.wait_for("a request was turned away")["error"], "this node is shutting down");
     assert_eq!(server.get("/healthz").0, 200, "requests are still taken");
     server.wait_for("stopped");
     assert_eq!(server.end().0, 0);
