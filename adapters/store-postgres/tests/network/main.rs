@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what fails here has failed the test")]
 
 mod faults;
-mod proxy;
 mod round_trips;
 
 use identsphere_core::Schema;
