@@ -37,6 +37,14 @@ schemathesis:
 bench:
     scripts/bench --write
 
+# The drills with several nodes at their full size; rewrites their table in docs/drills.md.
+proof-nodes:
+    scripts/proof-nodes
+
+# The drills with faults and floods at their full size; rewrites their table in docs/drills.md.
+proof-faults:
+    scripts/proof-faults
+
 # Bans, licences and sources of the dependencies; needs no advisory database.
 deny: cargo-deny
     cargo deny --locked check bans licenses sources
