@@ -1,6 +1,6 @@
 //! The schema: made, brought up to date, taken back, asked how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -58,15 +58,17 @@ impl Schema for PgStore {
         let exists: Answer =
             self.pool.ask(|mut connection| exists.get_result(&mut connection).boxed()).await?;
         if !exists.yes {
-            return Ok(SchemaState { applied: Vec::new(), pending: known.into_values().collect() });
+            return Ok(SchemaState { pending: known.into_values().collect(), ..SchemaState::default() });
         }
         let query = applied_migrations::table.select(applied_migrations::version);
         let versions: Vec<MigrationVersion<'static>> =
             self.pool.ask(|mut connection| query.load(&mut connection).boxed()).await?;
+        let mut versions: BTreeSet<_> = versions.into_iter().collect();
         let (applied, pending): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|(version, _)| versions.contains(version));
+            known.into_iter().partition(|(version, _)| versions.remove(version));
         let names = |migrations: Vec<(_, String)>| migrations.into_iter().map(|(_, name)| name).collect();
-        Ok(SchemaState { applied: names(applied), pending: names(pending) })
+        let newer = versions.iter().map(MigrationVersion::to_string).collect();
+        Ok(SchemaState { applied: names(applied), pending: names(pending), newer })
     }
 
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
@@ -86,6 +88,7 @@ impl Schema for PgStore {
         if !self.schema_exists(&mut turn).await? {
             return Ok(Vec::new());
         }
+        self.schema_state().await?.check_revertible()?;
         self.run(turn, move |harness| {
             let applied = harness.applied_migrations()?.len();
             let steps = applied.min(usize::try_from(steps)?);

@@ -149,7 +149,7 @@ impl App {
         let status = failure.code.status();
         if status >= 500 {
             let cause = failure.source.take().map(|source| chain(&*source));
-            let cause = cause.as_deref().unwrap_or(failure.code.default_message());
+            let cause = cause.as_deref().unwrap_or(&failure.message);
             if failure.code == ErrorCode::Overloaded {
                 tracing::warn!(
                     request.id = request_id,

@@ -115,7 +115,7 @@ impl Schema for NaiveStore {
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {
-        Ok(SchemaState { applied: Vec::new(), pending: Vec::new() })
+        Ok(SchemaState::default())
     }
 
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
