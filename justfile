@@ -51,6 +51,14 @@ proof-timing:
 proof-fuzz seconds="3600":
     scripts/proof-fuzz {{ seconds }}
 
+# The drills with several nodes at their full size; rewrites their table in docs/drills.md.
+proof-nodes:
+    scripts/proof-nodes
+
+# The drills with faults and floods at their full size; rewrites their table in docs/drills.md.
+proof-faults:
+    scripts/proof-faults
+
 # Bans, licences and sources of the dependencies; needs no advisory database.
 deny: cargo-deny
     cargo deny --locked check bans licenses sources

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -11,7 +12,7 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, Simple
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures::FutureExt;
 use identsphere_core::{Schema, SchemaState};
-use identsphere_kernel::StoreError;
+use identsphere_kernel::{StoreError, Timestamp};
 
 use crate::tables::__diesel_schema_migrations as applied_migrations;
 use crate::{PgStore, errors};
@@ -28,21 +29,26 @@ diesel::define_sql_function! {
     fn current_setting(name: Text) -> Text;
 }
 
+diesel::define_sql_function! {
+    /// The server's time at this moment.
+    fn clock_timestamp() -> Timestamptz;
+}
+
 #[async_trait]
 impl Schema for PgStore {
     fn engine(&self) -> &'static str {
         "postgres"
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
         let read_only = current_setting("transaction_read_only").eq("on");
-        let query = diesel::select(pg_is_in_recovery().or(read_only));
-        let refuses_writes: bool =
+        let query = diesel::select((pg_is_in_recovery().or(read_only), clock_timestamp()));
+        let (refuses_writes, time): (bool, DateTime<Utc>) =
             self.pool.ask(|mut connection| query.get_result(&mut connection).boxed()).await?;
         if refuses_writes {
             return Err(StoreError::unavailable("the server is read-only"));
         }
-        Ok(())
+        Ok(Some(Timestamp::from_chrono(time)))
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use identsphere_core::{Schema, SchemaState};
-use identsphere_kernel::StoreError;
+use identsphere_kernel::{StoreError, Timestamp};
 
 use crate::SqliteStore;
 use crate::errors::migration_error;
@@ -26,8 +26,8 @@ impl Schema for SqliteStore {
     }
 
     /// Takes the write lock and lets it go, which a file that is gone, read-only or held by somebody else refuses.
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.writer.run_exclusively(|connection| has_ledger(connection).map(drop)).await
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.writer.run_exclusively(|connection| has_ledger(connection).map(|_| None)).await
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {

@@ -156,8 +156,9 @@ pub trait Schema: Send + Sync {
     /// What kind of store this is: `postgres`, `sqlite`, `memory`.
     fn engine(&self) -> &'static str;
 
-    /// Asks the store for a sign of life that a write could succeed: a reachable, writable store.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Asks the store for a sign of life that a write could succeed: a reachable, writable store. The time by its own
+    /// clock, where that is not the clock of this process.
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Which migrations are applied.
     async fn schema_state(&self) -> Result<SchemaState, StoreError>;

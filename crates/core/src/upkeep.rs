@@ -13,7 +13,7 @@ use crate::{Error, IdentSphere};
 pub const KEY_INTERVAL: Duration = Duration::from_secs(10);
 /// How often ended rows are swept.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// The most rows of one kind that one sweep deletes, so that it never holds locks for long.
+/// The most rows of one kind that one statement deletes, so that it never holds locks for long.
 const SWEEP_BATCH: u32 = 1_000;
 /// How long an ended session stays for questions after the fact.
 const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
@@ -116,18 +116,22 @@ impl IdentSphere {
         Ok(chain.stages(self.now(), &self.policy.keys).map(view).collect())
     }
 
-    /// Deletes a bounded number of rows that nothing can need any more.
+    /// Deletes every row that nothing can need any more, in bounded batches, so that no rate of sign-ins outgrows it.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the store is away.
     pub async fn sweep(&self) -> Result<(), Error> {
-        let now = self.now();
-        let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
-        let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
-        if sessions + limits > 0 {
-            tracing::debug!(sessions, limits, "swept ended rows");
+        let (now, batch) = (self.now(), u64::from(SWEEP_BATCH));
+        loop {
+            let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
+            let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
+            if sessions + limits > 0 {
+                tracing::debug!(sessions, limits, "swept ended rows");
+            }
+            if sessions < batch && limits < batch {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn read_chain(&self) -> Result<KeyChain, Error> {

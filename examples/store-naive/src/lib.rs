@@ -110,8 +110,8 @@ impl Schema for NaiveStore {
         "naive"
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {

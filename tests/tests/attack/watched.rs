@@ -102,7 +102,7 @@ impl Schema for Watched {
         self.inner.engine()
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
         self.asked().ping().await
     }
 

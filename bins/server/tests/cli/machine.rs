@@ -98,6 +98,15 @@ impl Server {
         }
     }
 
+    /// Every line of log from here to the end of the server, which must be near.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut lines = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            lines.push(line);
+        }
+        lines.join("\n")
+    }
+
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         self.get_with(path, "")
