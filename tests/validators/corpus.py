@@ -74,7 +74,8 @@ def other_algorithms(access: str, key: dict) -> list[Case]:
     content = joined({name: value for name, value in header.items() if name != "alg"}, elevated)
     cases.append(Case("no alg", f"{content}.{signature}"))
     for alg in ("rs256", "RS256 ", "RS384", "RS512", "PS256", "ES256", "EdDSA", "HS384", "HS512", "RSA-OAEP", "dir"):
-        cases.append(Case(f"alg {alg!r} over the signature of RS256", f"{joined(header | {'alg': alg}, claims)}.{signature}"))
+        content = joined(header | {"alg": alg}, claims)
+        cases.append(Case(f"alg {alg!r} over the signature of RS256", f"{content}.{signature}"))
     for form, secret in public_forms(key).items():
         for alg in ("HS256", "hs256"):
             content = joined(header | {"alg": alg}, elevated)
@@ -82,7 +83,8 @@ def other_algorithms(access: str, key: dict) -> list[Case]:
             cases.append(Case(f"{alg} under the public key as {form}", f"{content}.{b64(mac)}"))
     curve = ec.generate_private_key(ec.SECP256R1())
     content = joined(header | {"alg": "ES256"}, elevated)
-    cases.append(Case("ES256 of another key", f"{content}.{b64(curve.sign(content.encode(), ec.ECDSA(hashes.SHA256())))}"))
+    signed = curve.sign(content.encode(), ec.ECDSA(hashes.SHA256()))
+    cases.append(Case("ES256 of another key", f"{content}.{b64(signed)}"))
     cases.append(Case("ES256 with a signature of zeroes", f"{content}.{b64(bytes(64))}"))
     return cases
 
@@ -138,11 +140,15 @@ def other_keys(access: str, key: dict, trap: str) -> list[Case]:
 def tampered(access: str) -> list[Case]:
     header, claims, signature = parts(access)
     raw_header, raw_claims, _ = access.split(".")
-    changes = {"sub": NOBODY, "org": NOBODY, "role": "superuser", "aal": "aal2", "exp": claims["exp"] + 86_400, "iss": ""}
+    later = claims["exp"] + 86_400
+    changes = {"sub": NOBODY, "org": NOBODY, "role": "superuser", "aal": "aal2", "exp": later, "iss": ""}
     flipped = ("A" if signature[0] != "A" else "B") + signature[1:]
     size = len(unb64(signature))
     return [
-        *(Case(f"{name} changed", f"{raw_header}.{enc(claims | {name: to})}.{signature}") for name, to in changes.items()),
+        *(
+            Case(f"{name} changed", f"{raw_header}.{enc(claims | {name: to})}.{signature}")
+            for name, to in changes.items()
+        ),
         Case("a member added to the header", f"{enc(header | {'x': 1})}.{raw_claims}.{signature}"),
         Case("a changed signature", f"{raw_header}.{raw_claims}.{flipped}"),
         Case("a signature of zeroes", f"{raw_header}.{raw_claims}.{b64(bytes(size))}"),

@@ -22,11 +22,13 @@ mod list_sessions;
 mod login;
 mod logout;
 mod policy;
+mod recent;
 mod refresh;
 mod register;
 mod service;
 mod store;
 mod upkeep;
+mod watched;
 
 pub use authorize::Authorizer;
 pub use end_sessions::EndScope;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -84,7 +85,7 @@ impl App {
             if let Some(permission) = required {
                 self.core().authorizer().authorize(&principal, permission)?;
             }
-            Ok(principal)
+            Ok(Arc::unwrap_or_clone(principal))
         };
         let request_id = self.request_id(head);
         admitted.await.map_err(|failure: Failure| self.refuse("host", head, &request_id, failure))
@@ -149,7 +150,7 @@ impl App {
         let status = failure.code.status();
         if status >= 500 {
             let cause = failure.source.take().map(|source| chain(&*source));
-            let cause = cause.as_deref().unwrap_or(failure.code.default_message());
+            let cause = cause.as_deref().unwrap_or(&failure.message);
             if failure.code == ErrorCode::Overloaded {
                 tracing::warn!(
                     request.id = request_id,

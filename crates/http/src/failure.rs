@@ -18,7 +18,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: ErrorCode,
-    message: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
     fields: Vec<FieldFault>,
     retry_after: Option<Duration>,
     allow: Option<String>,
