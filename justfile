@@ -37,6 +37,28 @@ schemathesis:
 bench:
     scripts/bench --write
 
+# Forged tokens, hostile pages, smuggled requests, bombs and 5,000 slow clients; about three minutes.
+proof-attack:
+    cargo test --locked -p identsphere-e2e --test attack
+    scripts/with-server scripts/proof-attack bombs slow
+
+# Requests that must not be told apart by their timing; wants a machine with nothing else to do.
+proof-timing:
+    IDENTSPHERE_RATE_LIMITS=off IDENTSPHERE_PASSWORD_HASH=argon2id:m=19456,t=2,p=1 PROFILE=release \
+        scripts/with-server scripts/proof-attack timing --samples 5000
+
+# Every fuzz target, for an hour each unless told otherwise.
+proof-fuzz seconds="3600":
+    scripts/proof-fuzz {{ seconds }}
+
+# The drills with several nodes at their full size; rewrites their table in docs/drills.md.
+proof-nodes:
+    scripts/proof-nodes
+
+# The drills with faults and floods at their full size; rewrites their table in docs/drills.md.
+proof-faults:
+    scripts/proof-faults
+
 # Bans, licences and sources of the dependencies; needs no advisory database.
 deny: cargo-deny
     cargo deny --locked check bans licenses sources

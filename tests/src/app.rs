@@ -65,6 +65,16 @@ impl App {
         Self::node(framework, Arc::new(Data::create(engine, 0)), clock, None).await
     }
 
+    /// The kind of store.
+    pub fn engine(&self) -> Engine {
+        self.data.engine()
+    }
+
+    /// The one text column, called `line`, of a query as a host application may make it (contract §8).
+    pub async fn select(&self, query: &str) -> Vec<String> {
+        self.data.select(query).await
+    }
+
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
     pub async fn impostor(&self) -> Self {
         let data = Arc::new(Data::create(Engine::Memory, 3));

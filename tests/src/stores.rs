@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use diesel::prelude::*;
+use diesel::sql_types::Text;
 use identsphere_core::Store;
 use identsphere_crypto::MasterKey;
 use identsphere_kernel::{OsRandom, SecretString};
@@ -10,6 +12,7 @@ use identsphere_store_memory::MemoryStore;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
 use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
 use identsphere_testkit::{PostgresServer, fresh_schema_name};
+use tokio_postgres::NoTls;
 
 /// Which store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,35 @@ impl Data {
         Self { master: MASTER.clone(), first_key, place }
     }
 
+    /// The kind of store.
+    pub fn engine(&self) -> Engine {
+        match self.place {
+            Place::Memory(_) => Engine::Memory,
+            Place::Sqlite { .. } => Engine::Sqlite,
+            Place::Postgres { .. } => Engine::Postgres,
+        }
+    }
+
+    /// The column `line` of what a query answers. Memory has no tables.
+    pub async fn select(&self, query: &str) -> Vec<String> {
+        match &self.place {
+            Place::Memory(_) => panic!("a store in memory has no tables"),
+            Place::Sqlite { file, .. } => {
+                let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+                let lines: Vec<Line> = diesel::sql_query(query).load(&mut connection).unwrap();
+                lines.into_iter().map(|row| row.line).collect()
+            }
+            Place::Postgres { schema } => {
+                let url = PostgresServer::shared().url();
+                let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+                tokio::spawn(connection);
+                client.batch_execute(&format!("SET search_path TO {schema}")).await.unwrap();
+                let rows = client.query(query, &[]).await.unwrap();
+                rows.iter().map(|row| row.get("line")).collect()
+            }
+        }
+    }
+
     /// A store of a node's own over the shared data. Memory cannot be shared but by sharing the store.
     pub fn open(&self) -> Arc<dyn Store> {
         match &self.place {
@@ -64,4 +96,11 @@ impl Data {
             }
         }
     }
+}
+
+/// A row of one text column.
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
 }

@@ -1,8 +1,9 @@
 //! Two nodes on one store: what one does, the other knows. On every framework and store.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use identsphere_e2e::{App, matrix};
+use identsphere_e2e::{App, Engine, Framework, matrix, run};
+use identsphere_kernel::{Clock, Duration, SystemClock};
 use serde_json::json;
 
 matrix! {
@@ -76,4 +77,20 @@ async fn two_nodes_that_start_together_share_one_key(app: App) {
     for node in nodes {
         assert_eq!(node.caller().get("/.well-known/jwks.json").send().await.json(), jwks);
     }
+}
+
+/// D-17.
+#[test]
+fn a_node_whose_clock_is_off_takes_no_requests_until_it_is_right_again() {
+    run(Framework::Axum, Engine::Postgres, async |app: App| {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let ready = async |now| {
+            app.clock.set(now);
+            app.caller().get("/readyz").send().await.status
+        };
+        assert_eq!(ready(SystemClock.now()).await, 200);
+        assert_eq!(ready(SystemClock.now().plus(MINUTE)).await, 503);
+        assert_eq!(ready(SystemClock.now().minus(MINUTE)).await, 503);
+        assert_eq!(ready(SystemClock.now()).await, 200);
+    });
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use identsphere_core::{Schema, SchemaState};
-use identsphere_kernel::StoreError;
+use identsphere_kernel::{StoreError, Timestamp};
 
 use crate::MemoryStore;
 
@@ -12,12 +12,12 @@ impl Schema for MemoryStore {
         "memory"
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {
-        Ok(SchemaState { applied: Vec::new(), pending: Vec::new() })
+        Ok(SchemaState::default())
     }
 
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {

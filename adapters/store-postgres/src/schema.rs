@@ -1,8 +1,9 @@
 //! The schema: made, brought up to date, taken back, asked how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -11,7 +12,7 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, Simple
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures::FutureExt;
 use identsphere_core::{Schema, SchemaState};
-use identsphere_kernel::StoreError;
+use identsphere_kernel::{StoreError, Timestamp};
 
 use crate::tables::__diesel_schema_migrations as applied_migrations;
 use crate::{PgStore, errors};
@@ -28,21 +29,26 @@ diesel::define_sql_function! {
     fn current_setting(name: Text) -> Text;
 }
 
+diesel::define_sql_function! {
+    /// The server's time at this moment.
+    fn clock_timestamp() -> Timestamptz;
+}
+
 #[async_trait]
 impl Schema for PgStore {
     fn engine(&self) -> &'static str {
         "postgres"
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
         let read_only = current_setting("transaction_read_only").eq("on");
-        let query = diesel::select(pg_is_in_recovery().or(read_only));
-        let refuses_writes: bool =
+        let query = diesel::select((pg_is_in_recovery().or(read_only), clock_timestamp()));
+        let (refuses_writes, time): (bool, DateTime<Utc>) =
             self.pool.ask(|mut connection| query.get_result(&mut connection).boxed()).await?;
         if refuses_writes {
             return Err(StoreError::unavailable("the server is read-only"));
         }
-        Ok(())
+        Ok(Some(Timestamp::from_chrono(time)))
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {
@@ -52,15 +58,17 @@ impl Schema for PgStore {
         let exists: Answer =
             self.pool.ask(|mut connection| exists.get_result(&mut connection).boxed()).await?;
         if !exists.yes {
-            return Ok(SchemaState { applied: Vec::new(), pending: known.into_values().collect() });
+            return Ok(SchemaState { pending: known.into_values().collect(), ..SchemaState::default() });
         }
         let query = applied_migrations::table.select(applied_migrations::version);
         let versions: Vec<MigrationVersion<'static>> =
             self.pool.ask(|mut connection| query.load(&mut connection).boxed()).await?;
+        let mut versions: BTreeSet<_> = versions.into_iter().collect();
         let (applied, pending): (Vec<_>, Vec<_>) =
-            known.into_iter().partition(|(version, _)| versions.contains(version));
+            known.into_iter().partition(|(version, _)| versions.remove(version));
         let names = |migrations: Vec<(_, String)>| migrations.into_iter().map(|(_, name)| name).collect();
-        Ok(SchemaState { applied: names(applied), pending: names(pending) })
+        let newer = versions.iter().map(MigrationVersion::to_string).collect();
+        Ok(SchemaState { applied: names(applied), pending: names(pending), newer })
     }
 
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
@@ -80,6 +88,7 @@ impl Schema for PgStore {
         if !self.schema_exists(&mut turn).await? {
             return Ok(Vec::new());
         }
+        self.schema_state().await?.check_revertible()?;
         self.run(turn, move |harness| {
             let applied = harness.applied_migrations()?.len();
             let steps = applied.min(usize::try_from(steps)?);

@@ -11,7 +11,9 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use identsphere_core::{BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, Store, Take, Tx};
+use identsphere_core::{
+    BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, SchemaState, Store, Take, Tx,
+};
 use identsphere_kernel::{Duration, StoreError};
 use identsphere_sessions::{RevocationReason, Session};
 use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
@@ -68,6 +70,19 @@ fn lock(outsider: &mut SqliteConnection) -> QueryResult<()> {
 
 fn pragma(connection: &mut SqliteConnection, name: &str) -> String {
     sql::<Text>(&format!("SELECT * FROM pragma_{name}")).get_result(connection).unwrap()
+}
+
+#[tokio::test]
+async fn a_migration_beneath_those_of_a_newer_program_is_not_reverted() {
+    let scene = Scene::new(SqliteOptions::standard()).await;
+    let before = scene.store.schema_state().await.unwrap();
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000001')";
+    scene.outsider().batch_execute(newer).unwrap();
+    let refused = scene.store.migrate_down(1).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    let expected = SchemaState { newer: vec!["29990101000001".to_owned()], ..before };
+    assert_eq!(scene.store.schema_state().await.unwrap(), expected);
+    assert_eq!(scene.store.migrate_up().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

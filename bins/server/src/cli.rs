@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Change or show the schema of the store
     #[command(subcommand)]
     Migrate(MigrateCommand),
-    /// Show or rotate the keys that sign access tokens
+    /// Show, rotate or discard the keys that sign access tokens
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Check settings, store, keys and this machine, and say what to do about what is wrong
@@ -100,6 +100,8 @@ pub(crate) enum KeysCommand {
         #[arg(long, value_name = "N")]
         publish_ahead_secs: Option<u64>,
     },
+    /// Delete every key after a leak or the loss of the master key: no token that was issued stays valid
+    Discard,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
-use identsphere_kernel::{Clock, Duration, OsRandom, SecureRandom, SystemClock};
+use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::RefreshKey;
 use identsphere_settings::{self as settings, Settings, StoreLocation};
@@ -55,16 +55,27 @@ pub(crate) async fn demand_schema(store: &dyn Store) -> Result<(), Failure> {
 ///
 /// Nothing is written under a master key that does not open what is there: the other nodes could not read it.
 pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Result<Composed, Failure> {
-    let random: Arc<dyn SecureRandom> = Arc::new(OsRandom);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (master_key, key_place) = master_key::find_or_draw(settings, &*store, &*random).await?;
-    let vault = vault(settings, &master_key)?;
-    judge_keys(&*store, &vault, &*clock).await?;
-    let hasher = hasher(settings)?;
-    let refresh_key = RefreshKey::new(master_key.derive(purpose::REFRESH_TOKENS));
-    let ports = Ports { store, hasher: Arc::new(hasher), vault: Arc::new(vault), clock, random, refresh_key };
-    let service = Arc::new(IdentSphere::new(ports, policy(settings)));
+    let (master_key, key_place) = master_key::find_or_draw(settings, &*store, &OsRandom).await?;
+    judge_keys(&*store, &vault(settings, &master_key)?, &SystemClock).await?;
+    let service = join(settings, store, &master_key)?;
     Ok(Composed { service, master_key, key_place })
+}
+
+/// Joins the service out of its parts, whatever the master key opens.
+pub(crate) fn join(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    master_key: &MasterKey,
+) -> Result<Arc<IdentSphere>, Failure> {
+    let ports = Ports {
+        store,
+        hasher: Arc::new(hasher(settings)?),
+        vault: Arc::new(vault(settings, master_key)?),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        refresh_key: RefreshKey::new(master_key.derive(purpose::REFRESH_TOKENS)),
+    };
+    Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
 }
 
 /// What makes and opens signing keys.

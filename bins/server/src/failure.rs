@@ -74,10 +74,11 @@ impl Failure {
             Self::KeyFile { .. } => "check its owner, its mode (0600) and its content",
             Self::KeyFileMissing(_) => {
                 "bring the file back from a backup, or set IDENTSPHERE_MASTER_KEY to the key that was used; a new one \
-                 would open nothing"
+                 would open nothing. If it is lost, `identsphere-server keys discard` ends what was issued under it"
             }
             Self::ForeignKeys(_) => {
-                "set the master key that this database was used with; nothing has been changed"
+                "set the master key that this database was used with; nothing has been changed. If that key has leaked or \
+                 is lost, run `identsphere-server keys discard` first"
             }
             Self::ClockBehind { .. } => "set the clock: tokens would be issued in the past",
             Self::MemoryHasNoKeys => "set IDENTSPHERE_DATABASE_URL to the database of the server",

@@ -1,7 +1,10 @@
 //! `keys`: the keys that sign access tokens.
 
+use std::sync::Arc;
+
 use identsphere_core::{IdentSphere, Store};
-use identsphere_kernel::{Clock as _, Duration, SystemClock};
+use identsphere_crypto::MasterKey;
+use identsphere_kernel::{Clock as _, Duration, OsRandom, SystemClock};
 use identsphere_settings::{Loaded, Settings, StoreLocation};
 use identsphere_tokens::KeyChain;
 
@@ -10,7 +13,7 @@ use crate::compose;
 use crate::failure::Failure;
 use crate::output::say;
 
-/// Shows or rotates the keys.
+/// Shows or changes the keys.
 pub(crate) async fn keys(loaded: Loaded, command: &KeysCommand) -> Result<(), Failure> {
     let settings = loaded.settings;
     if matches!(settings.store.location, StoreLocation::Memory) {
@@ -24,6 +27,7 @@ pub(crate) async fn keys(loaded: Loaded, command: &KeysCommand) -> Result<(), Fa
             let service = compose::compose(&settings, store).await?.service;
             rotate(&service, &settings, *publish_ahead_secs).await
         }
+        KeysCommand::Discard => discard(&settings, store).await,
     }
 }
 
@@ -58,6 +62,19 @@ async fn rotate(service: &IdentSphere, settings: &Settings, ahead: Option<u64>) 
             "warning: others may cache the key set for {} s and refuse tokens of the new key until then",
             cached.as_secs()
         ));
+    }
+    Ok(())
+}
+
+/// Needs no master key, which may be lost: what is deleted is not opened, so any key does.
+async fn discard(settings: &Settings, store: Arc<dyn Store>) -> Result<(), Failure> {
+    let service = compose::join(settings, store, &MasterKey::generate(&OsRandom))?;
+    match service.discard_keys().await.map_err(Failure::Prepare)? {
+        0 => say("nothing to do: there are no keys"),
+        count => say(&format!(
+            "discarded {count}; the next start of the server makes a new one. Refresh tokens stay valid until the \
+             master key is changed as well"
+        )),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Where the master key comes from.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use identsphere_core::Store;
@@ -49,7 +49,7 @@ pub(crate) fn place(settings: &Settings) -> KeyPlace {
 /// The master key that is there; `None` when there is none yet.
 pub(crate) fn find(settings: &Settings, place: &KeyPlace) -> Result<Option<MasterKey>, Failure> {
     match (place, &settings.master_key) {
-        (KeyPlace::File(path), _) => match fs::read_to_string(path) {
+        (KeyPlace::File(path), _) => match read_private(path) {
             Ok(text) => read(path, &text).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::KeyFile { path: path.clone(), source: error.into() }),
@@ -85,6 +85,24 @@ pub(crate) async fn find_or_draw(
         Err(error) => return Err(Failure::KeyFile { path: path.clone(), source: error.into() }),
     };
     Ok((key, place))
+}
+
+/// The text of a file that nobody but its owner may read: what others have read is no secret.
+fn read_private(path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = file.metadata()?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(io::Error::other(format!(
+                "others on this machine may use it: its mode is {mode:04o}"
+            )));
+        }
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn read(path: &Path, text: &str) -> Result<MasterKey, Failure> {

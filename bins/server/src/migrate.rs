@@ -24,7 +24,8 @@ async fn status(store: &dyn Store) -> Result<(), Failure> {
     let state = store.schema_state().await?;
     let applied = state.applied.iter().map(|name| format!("applied  {name}"));
     let pending = state.pending.iter().map(|name| format!("pending  {name}"));
-    let lines: Vec<_> = applied.chain(pending).collect();
+    let newer = state.newer.iter().map(|version| format!("applied  {version}, by a newer version"));
+    let lines: Vec<_> = applied.chain(newer).chain(pending).collect();
     say(&if lines.is_empty() {
         format!("a {} store has no migrations", store.engine())
     } else {

@@ -140,3 +140,47 @@ fn judge(record: Option<SignInRecord>, verification: Verification) -> Judgement 
         None => Judgement::Refused { user, reason: "not_a_member" },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use identsphere_testkit::World;
+
+    use super::*;
+
+    fn record(status: UserStatus, role: Option<Role>) -> SignInRecord {
+        let account = World::default().account();
+        SignInRecord {
+            user: identsphere_accounts::User { status, ..account.user },
+            password_hash: None,
+            role,
+        }
+    }
+
+    /// AU-09 for passwords: every state that must not sign in, with the right password and the wrong one.
+    #[test]
+    fn only_an_active_member_with_the_right_password_is_admitted() {
+        for status in UserStatus::ALL {
+            for role in [None, Some(Role::VIEWER)] {
+                for verification in [Verification::Match, Verification::MatchOutdated, Verification::Mismatch]
+                {
+                    let judgement = judge(Some(record(status, role.clone())), verification);
+                    let expected = status == UserStatus::Active
+                        && role.is_some()
+                        && verification != Verification::Mismatch;
+                    let admitted = matches!(judgement, Judgement::Admitted { .. });
+                    assert_eq!(admitted, expected, "{status:?} {role:?} {verification:?}");
+                    if let Judgement::Admitted { outdated, .. } = judgement {
+                        assert_eq!(outdated, verification == Verification::MatchOutdated);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_admitted_without_an_account() {
+        for verification in [Verification::Match, Verification::MatchOutdated, Verification::Mismatch] {
+            assert!(matches!(judge(None, verification), Judgement::Refused { user: None, .. }));
+        }
+    }
+}

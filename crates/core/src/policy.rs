@@ -30,4 +30,6 @@ pub struct Policy {
 impl Policy {
     /// The longest life of an access token that is ever issued or accepted (TK-07).
     pub const MAX_ACCESS_TTL: Duration = Duration::from_secs(3_600);
+    /// How far a node's clock may lie from the store's before the node takes no requests.
+    pub const MAX_CLOCK_DRIFT: Duration = Duration::from_secs(5);
 }

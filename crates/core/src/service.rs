@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identsphere_kernel::{Clock, SecureRandom, Timestamp};
+use identsphere_kernel::{Clock, Duration, SecureRandom, Timestamp};
 use identsphere_sessions::RefreshKey;
 use identsphere_tokens::KeyVault;
 
@@ -79,17 +79,23 @@ impl IdentSphere {
         self.tokens.ring().published()
     }
 
-    /// Whether requests can be served: the store takes writes, its schema is up to date, and a key signs.
+    /// Whether requests can be served: the store takes writes, its clock and this node's agree, its schema is up to
+    /// date, and a key signs.
     ///
     /// # Errors
     /// [`Error::Overloaded`] with the reason.
     pub async fn ready(&self) -> Result<(), Error> {
-        self.store().ping().await?;
+        let not_ready =
+            |why: &str| Error::Overloaded { retry_after: Duration::from_secs(1), source: why.into() };
+        let asked = self.now();
+        if let Some(time) = self.store().ping().await? {
+            let drift = drift(asked, time, self.now());
+            if drift > Policy::MAX_CLOCK_DRIFT {
+                let why = format!("the clocks of this node and of the store differ by {} s", drift.as_secs());
+                return Err(not_ready(&why));
+            }
+        }
         let schema = self.store().schema_state().await?;
-        let not_ready = |why: &str| Error::Overloaded {
-            retry_after: std::time::Duration::from_secs(1),
-            source: why.into(),
-        };
         if !schema.pending.is_empty() {
             return Err(not_ready("migrations are pending"));
         }
@@ -101,5 +107,25 @@ impl IdentSphere {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.ports.clock.now()
+    }
+}
+
+/// How far `time`, which somebody else's clock showed at some moment from `asked` to `answered`, lies from this clock
+/// at least: however long the answer took, it is not held against either.
+fn drift(asked: Timestamp, time: Timestamp, answered: Timestamp) -> Duration {
+    asked.since(time).max(time.since(answered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_answer_is_no_drift() {
+        let at = Timestamp::from_unix_seconds;
+        assert_eq!(drift(at(100), at(100), at(109)), Duration::ZERO);
+        assert_eq!(drift(at(100), at(109), at(109)), Duration::ZERO);
+        assert_eq!(drift(at(100), at(94), at(109)), Duration::from_secs(6));
+        assert_eq!(drift(at(100), at(115), at(109)), Duration::from_secs(6));
     }
 }

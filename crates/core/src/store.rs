@@ -125,12 +125,29 @@ pub trait RateLimitRepo: Send {
 }
 
 /// The state of the schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaState {
     /// Migrations that this program knows and the store has applied, oldest first.
     pub applied: Vec<String>,
     /// Migrations that this program knows and the store has not applied, oldest first.
     pub pending: Vec<String>,
+    /// Versions of migrations that the store has applied and this program does not know, oldest first: a newer
+    /// program's. They do not keep this one from serving, since migrations first only add.
+    pub newer: Vec<String>,
+}
+
+impl SchemaState {
+    /// Refuses to revert a migration beneath those of a newer program. For adapters.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the versions.
+    pub fn check_revertible(&self) -> Result<(), StoreError> {
+        if self.newer.is_empty() {
+            return Ok(());
+        }
+        let versions = self.newer.join(", ");
+        Err(StoreError::corrupt(format!("migrations of a newer program are applied: {versions}")))
+    }
 }
 
 /// Operations on the store as a whole.
@@ -139,8 +156,9 @@ pub trait Schema: Send + Sync {
     /// What kind of store this is: `postgres`, `sqlite`, `memory`.
     fn engine(&self) -> &'static str;
 
-    /// Asks the store for a sign of life that a write could succeed: a reachable, writable store.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Asks the store for a sign of life that a write could succeed: a reachable, writable store. The time by its own
+    /// clock, where that is not the clock of this process.
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Which migrations are applied.
     async fn schema_state(&self) -> Result<SchemaState, StoreError>;
@@ -148,6 +166,7 @@ pub trait Schema: Send + Sync {
     /// Applies every pending migration; their names. Several nodes may call this at once: they take turns.
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Reverts the newest `steps` migrations; their names.
+    /// Reverts the newest `steps` migrations; their names. Corrupt, and nothing is reverted, when a newer program's
+    /// migrations are applied: they build on those that would go.
     async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError>;
 }

@@ -1,6 +1,6 @@
 //! What has to be done from time to time: keys follow their schedule, ended rows are swept.
 
-use identsphere_audit::{Actor, AuditAction};
+use identsphere_audit::{Actor, AuditAction, AuditEvent};
 use identsphere_kernel::{Duration, Timestamp};
 use identsphere_sessions::ClientInfo;
 use identsphere_tokens::{KeyChain, KeyId, KeyStage, KeyStep, SigningKey};
@@ -13,7 +13,7 @@ use crate::{Error, IdentSphere};
 pub const KEY_INTERVAL: Duration = Duration::from_secs(10);
 /// How often ended rows are swept.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// The most rows of one kind that one sweep deletes, so that it never holds locks for long.
+/// The most rows of one kind that one statement deletes, so that it never holds locks for long.
 const SWEEP_BATCH: u32 = 1_000;
 /// How long an ended session stays for questions after the fact.
 const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
@@ -85,6 +85,22 @@ impl IdentSphere {
         Ok(added)
     }
 
+    /// Deletes every key, so that no access token that was issued stays valid; how many there were. Nodes that run go on
+    /// with what they have opened until their upkeep, so stop them before.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the store is away: no key was deleted.
+    pub async fn discard_keys(&self) -> Result<usize, Error> {
+        let keys = self.store().list_signing_keys().await?;
+        let mut tx = self.store().begin().await?;
+        for key in &keys {
+            tx.keys().delete(&key.kid).await?;
+            tx.audit().append(&self.keys_rotated(&key.kid).with("discarded", true)).await?;
+        }
+        tx.commit().await?;
+        Ok(keys.len())
+    }
+
     /// The keys and where they stand, oldest first.
     ///
     /// # Errors
@@ -100,18 +116,22 @@ impl IdentSphere {
         Ok(chain.stages(self.now(), &self.policy.keys).map(view).collect())
     }
 
-    /// Deletes a bounded number of rows that nothing can need any more.
+    /// Deletes every row that nothing can need any more, in bounded batches, so that no rate of sign-ins outgrows it.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the store is away.
     pub async fn sweep(&self) -> Result<(), Error> {
-        let now = self.now();
-        let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
-        let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
-        if sessions + limits > 0 {
-            tracing::debug!(sessions, limits, "swept ended rows");
+        let (now, batch) = (self.now(), u64::from(SWEEP_BATCH));
+        loop {
+            let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
+            let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
+            if sessions + limits > 0 {
+                tracing::debug!(sessions, limits, "swept ended rows");
+            }
+            if sessions < batch && limits < batch {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn read_chain(&self) -> Result<KeyChain, Error> {
@@ -140,14 +160,7 @@ impl IdentSphere {
             created_at: now,
             activates_at,
         };
-        let event = self
-            .event(
-                AuditAction::KeysRotated,
-                Actor::System,
-                &Resource::SigningKey(key.kid.as_str()),
-                &ClientInfo::default(),
-            )
-            .with("activates_at", activates_at.to_rfc3339());
+        let event = self.keys_rotated(&key.kid).with("activates_at", activates_at.to_rfc3339());
         let written = async {
             let mut tx = self.store().begin().await?;
             tx.keys().insert(&key).await?;
@@ -162,6 +175,11 @@ impl IdentSphere {
             Err(error) if error.is_conflict("signing_keys_predecessor_key") => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn keys_rotated(&self, kid: &KeyId) -> AuditEvent {
+        let key = Resource::SigningKey(kid.as_str());
+        self.event(AuditAction::KeysRotated, Actor::System, &key, &ClientInfo::default())
     }
 
     async fn delete_expired_keys(&self, chain: &KeyChain) -> Result<(), Error> {

@@ -119,7 +119,7 @@ impl Schema for WatchedStore {
         self.inner.engine()
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
         self.inner.ping().await
     }
 

@@ -125,7 +125,7 @@ impl App {
     ) -> Reply {
         let started = Instant::now();
         let request_id = self.request_id(head);
-        let span = tracing::info_span!("request", request.id = &*request_id, http.operation = operation);
+        let span = tracing::debug_span!("request", request.id = &*request_id, http.operation = operation);
         let answer = tokio::time::timeout(REQUEST_TIMEOUT, AssertUnwindSafe(answer).catch_unwind());
         let outcome = match answer.instrument(span.clone()).await {
             Ok(Ok(outcome)) => outcome,
@@ -150,7 +150,7 @@ impl App {
         let status = failure.code.status();
         if status >= 500 {
             let cause = failure.source.take().map(|source| chain(&*source));
-            let cause = cause.as_deref().unwrap_or(failure.code.default_message());
+            let cause = cause.as_deref().unwrap_or(&failure.message);
             if failure.code == ErrorCode::Overloaded {
                 tracing::warn!(
                     request.id = request_id,

@@ -138,13 +138,18 @@ fn write_marks(html: &mut String, route: &Route) -> fmt::Result {
     Ok(())
 }
 
+/// What a member says about itself; an optional reference says it in one of its alternatives.
+fn description(property: &Value) -> Option<&str> {
+    let alternatives = property.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    [property].into_iter().chain(alternatives).find_map(|schema| schema.get("description")?.as_str())
+}
+
 fn write_body(html: &mut String, shape: &Shape) -> fmt::Result {
     let schema = schema(shape);
     html.push_str("<div class=\"scroll\"><table><caption>Body</caption><tbody>");
     for (name, property) in properties(&schema) {
         let due = if is_required(&schema, name) { "required" } else { "optional" };
-        let text = property.get("description").or_else(|| property.pointer("/oneOf/1/description"));
-        let text = text.and_then(Value::as_str).unwrap_or_default();
+        let text = description(property).unwrap_or_default();
         write!(
             html,
             "<tr><td><code>{}</code></td><td>{due}</td><td>{}</td></tr>",
@@ -164,7 +169,9 @@ fn write_answers(html: &mut String, route: &Route) -> fmt::Result {
         success.status,
         Escaped(success.description)
     )?;
-    for code in route.errors() {
+    let mut errors = route.errors();
+    errors.sort_by_key(|code| code.status());
+    for code in errors {
         write!(
             html,
             "<tr><td>{}</td><td><a href=\"#error-{name}\"><code>{name}</code></a></td></tr>",

@@ -8,6 +8,7 @@ use identsphere_kernel::{Duration, ErrorCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::names;
 use crate::reply::Reply;
 
 /// What a client is told when no better time to come back is known.
@@ -17,7 +18,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) code: ErrorCode,
-    message: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
     fields: Vec<FieldFault>,
     retry_after: Option<Duration>,
     allow: Option<String>,
@@ -147,15 +148,13 @@ pub(crate) struct ErrorView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ErrorDetail)]
 pub(crate) struct ErrorDetailView<'a> {
-    /// The stable name of the error.
-    #[schema(examples("invalid_credentials"))]
+    #[schema(schema_with = names::error_codes)]
     code: &'a str,
     /// For people; may change.
     #[schema(examples("wrong password or unknown email"))]
     message: &'a str,
-    /// The family of the error.
     #[serde(rename = "type")]
-    #[schema(examples("authentication_error"))]
+    #[schema(schema_with = names::error_types)]
     kind: &'a str,
     /// The id under which the log knows this request; the same as in `X-Request-Id`.
     request_id: &'a str,

@@ -23,6 +23,7 @@ mod guards;
 mod handlers;
 mod head;
 mod metrics;
+mod names;
 mod openapi;
 mod origins;
 mod reply;

@@ -106,12 +106,28 @@ impl Schemas {
     /// A reference to the schema of a type; takes the schema, and those it refers to, into the document.
     fn reference(&mut self, shape: &Shape) -> Result<Value, serde_json::Error> {
         let name = (shape.name)();
-        let mut parts = vec![(name.to_string(), (shape.schema)())];
+        self.insert_parts(shape)?;
+        self.0.insert(name.to_string(), serde_json::to_value((shape.schema)())?);
+        Ok(json!({ "$ref": format!("#/components/schemas/{name}") }))
+    }
+
+    /// The schema of a body, which one operation uses: tools that make calls up look for its properties in place.
+    fn inline(&mut self, shape: &Shape) -> Result<Value, serde_json::Error> {
+        self.insert_parts(shape)?;
+        let mut schema = serde_json::to_value((shape.schema)())?;
+        if let Value::Object(members) = &mut schema {
+            members.insert("title".to_owned(), json!((shape.name)()));
+        }
+        Ok(schema)
+    }
+
+    fn insert_parts(&mut self, shape: &Shape) -> Result<(), serde_json::Error> {
+        let mut parts = Vec::new();
         (shape.parts)(&mut parts);
         for (name, schema) in parts {
             self.0.insert(name, serde_json::to_value(schema)?);
         }
-        Ok(json!({ "$ref": format!("#/components/schemas/{name}") }))
+        Ok(())
     }
 }
 
@@ -124,7 +140,7 @@ fn operation(
     let body = match route.body.expected() {
         Some((shape, _)) => json!({
             "required": matches!(route.body, BodyRule::Required(..)),
-            "content": { "application/json": { "schema": schemas.reference(shape)? } },
+            "content": { "application/json": { "schema": schemas.inline(shape)? } },
         }),
         None => Value::Null,
     };

@@ -18,7 +18,7 @@ pub struct OriginError(String);
 pub struct Origin(String);
 
 impl Origin {
-    /// Reads an origin: `http` or `https`, a host, perhaps a port, and nothing more.
+    /// Reads an origin: `http` or `https`, one host (no wildcard), perhaps a port, and nothing more.
     ///
     /// # Errors
     /// [`OriginError`] with the text.
@@ -29,7 +29,8 @@ impl Origin {
             && url.query().is_none()
             && url.fragment().is_none()
             && url.username().is_empty()
-            && url.password().is_none();
+            && url.password().is_none()
+            && url.host_str().is_some_and(|host| !host.contains('*'));
         if bare && matches!(url.scheme(), "http" | "https") { Ok(Self::of(&url)) } else { Err(refuse()) }
     }
 
@@ -119,7 +120,15 @@ mod tests {
         let parse = |text| Origin::parse(text).map(|origin| origin.0);
         assert_eq!(parse("HTTPS://App.Example.com:443").as_deref(), Ok("https://app.example.com"));
         assert_eq!(parse("http://localhost:3000/").as_deref(), Ok("http://localhost:3000"));
-        let refused = ["*", "null", "", "app.example.com", "https://a.example/x", "https://u@a.example"];
+        let refused = [
+            "*",
+            "https://*.example",
+            "null",
+            "",
+            "app.example.com",
+            "https://a.example/x",
+            "https://u@a.example",
+        ];
         for text in
             refused.into_iter().chain(["https://a.example?x", "https://a.example#x", "ftp://a.example"])
         {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::decode::{Faults, Text};
+use crate::names;
 
 /// Who signs up.
 #[derive(Deserialize, ToSchema)]
@@ -19,7 +20,9 @@ pub(crate) struct RegisterBody {
     pub(crate) email: Text,
     /// At most 1,024 bytes; none of the passwords that are guessed first, nor made from the address.
     #[serde(default)]
-    #[schema(value_type = String, required = true, format = "password", min_length = 12, max_length = 256)]
+    #[schema(
+        value_type = String, required = true, format = "password", min_length = 12, max_length = 256, examples("correct horse battery staple")
+    )]
     pub(crate) password: Text,
     /// The name of the organisation to make.
     #[serde(default)]
@@ -45,11 +48,14 @@ pub(crate) struct RegisterBody {
 pub(crate) struct LoginBody {
     /// The address of the account.
     #[serde(default)]
-    #[schema(value_type = String, required = true, examples("ada@example.com"))]
+    #[schema(value_type = String, required = true, format = "email", max_length = 254, examples("ada@example.com"))]
     pub(crate) email: Text,
     /// Its password.
     #[serde(default)]
-    #[schema(value_type = String, required = true, format = "password")]
+    #[schema(
+        value_type = String, required = true, format = "password", min_length = 1, max_length = 256,
+        examples("correct horse battery staple")
+    )]
     pub(crate) password: Text,
     /// How the tokens travel.
     #[serde(default)]
@@ -96,8 +102,7 @@ impl TokenTransport {
 #[derive(Serialize, ToSchema)]
 #[schema(as = SignIn)]
 pub(crate) struct SignInView<'a> {
-    /// Always `success`.
-    #[schema(pattern = "^success$")]
+    #[schema(schema_with = names::success)]
     pub(crate) status: &'static str,
     /// Who signed in.
     pub(crate) user: AuthUserView<'a>,
@@ -105,8 +110,7 @@ pub(crate) struct SignInView<'a> {
     pub(crate) capabilities: CapabilitiesView<'a>,
     /// The access token, a JWT.
     pub(crate) access_token: &'a str,
-    /// Always `Bearer`.
-    #[schema(pattern = "^Bearer$")]
+    #[schema(schema_with = names::bearer)]
     pub(crate) token_type: &'static str,
     /// How long the access token is valid, in seconds.
     pub(crate) expires_in: u64,
@@ -126,8 +130,7 @@ pub(crate) struct SignInView<'a> {
 pub(crate) struct TokensView<'a> {
     /// The access token, a JWT.
     pub(crate) access_token: &'a str,
-    /// Always `Bearer`.
-    #[schema(pattern = "^Bearer$")]
+    #[schema(schema_with = names::bearer)]
     pub(crate) token_type: &'static str,
     /// How long the access token is valid, in seconds.
     pub(crate) expires_in: u64,
@@ -184,7 +187,7 @@ pub(crate) struct AuthUserView<'a> {
     team_id: Option<&'a str>,
     #[schema(required = true)]
     project_id: Option<&'a str>,
-    /// `password`, `password_with_mfa`, `passkey`, `social_oauth` or `email_otp`.
+    #[schema(schema_with = names::auth_methods)]
     auth_method: &'a str,
     /// The session: the same across refreshes.
     #[schema(value_type = Option<String>, format = "uuid", required = true)]
@@ -261,9 +264,9 @@ pub(crate) struct SessionView<'a> {
     last_active_at: Timestamp,
     /// Whether this is the session that asks.
     is_current: bool,
-    /// How the user authenticated.
+    #[schema(schema_with = names::auth_methods)]
     auth_method: &'a str,
-    /// How sure that made us: `aal1` or `aal2`.
+    #[schema(schema_with = names::assurance_levels)]
     aal: &'a str,
     /// The absolute end: refreshing never moves it.
     #[schema(value_type = String, format = "date-time")]

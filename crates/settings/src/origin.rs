@@ -15,10 +15,10 @@ impl Origin {
     /// The origin inside a longer URL, if there is one.
     pub fn parse(text: &str) -> Result<Self, Option<String>> {
         let Ok(url) = Url::parse(text) else {
-            let guess = Url::parse(&format!("https://{text}")).ok();
+            let guess = Url::parse(&format!("https://{text}")).ok().filter(names_one_host);
             return Err(guess.map(|url| Self(url).to_string()));
         };
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        if !matches!(url.scheme(), "http" | "https") || !names_one_host(&url) {
             return Err(None);
         }
         let bare = url.path() == "/"
@@ -66,6 +66,11 @@ impl Origin {
     }
 }
 
+/// Whether the host is one, and no wildcard, which is a valid name (WHATWG URL §3.5) that would silently match nothing.
+fn names_one_host(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| !host.contains('*'))
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.0.scheme(), self.host())?;
@@ -98,6 +103,8 @@ mod tests {
             ("https://user:pw@example.com", Some("https://example.com")),
             ("example.com", Some("https://example.com")),
             ("ftp://example.com", None),
+            ("https://*.example.com", None),
+            ("*", None),
             ("", None),
         ] {
             assert_eq!(Origin::parse(text), Err(nearest.map(str::to_owned)), "{text}");

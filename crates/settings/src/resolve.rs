@@ -75,8 +75,12 @@ fn judge_cookies(values: &Values, reader: &mut Reader<'_>) {
         let host = base.host();
         let above =
             host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        if !above || base.is_address() {
-            let rule = format!("must be the host of the base URL ({host}) or a domain above it");
+        // Browsers drop cookies for a top-level domain (RFC 6265 §5.3, step 5).
+        let shared_by_strangers = !domain.contains('.') && domain != host;
+        if !above || shared_by_strangers || base.is_address() {
+            let rule = format!(
+                "must be the host of the base URL ({host}) or a domain above it, and not a top-level one"
+            );
             reader.refuse("cookie_domain", rule, (!base.is_address()).then(|| host.to_owned()));
         }
     }

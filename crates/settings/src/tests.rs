@@ -235,7 +235,7 @@ fn the_cookie_domain_holds_the_base_url() {
     };
     assert!(domain("example.com").is_ok());
     assert!(domain("auth.example.com").is_ok());
-    for other in ["th.example.com", "example.org", "www.auth.example.com"] {
+    for other in ["th.example.com", "example.org", "www.auth.example.com", "com"] {
         assert!(domain(other).is_err(), "{other}");
     }
 }

@@ -1,14 +1,18 @@
 //! What tests need everywhere: a clock that is set by hand, repeatable randomness, valid records, a PostgreSQL server to
-//! break.
+//! break, a balancer over several nodes, a proxy that breaks connections.
 
+mod balancer;
 pub mod builders;
 mod clock;
+mod fault_proxy;
 mod postgres;
 mod proxy;
 mod random;
 
+pub use balancer::Balancer;
 pub use builders::{Account, World};
 pub use clock::ManualClock;
+pub use fault_proxy::{Fault, FaultProxy};
 pub use postgres::{Durability, PostgresServer, fresh_schema_name};
 pub use proxy::Proxy;
 pub use random::SeededRandom;

@@ -22,6 +22,12 @@ rm -rf "$DIRECTORY""#;
 /// would begin to recover. `$1` is the parent.
 const KILL: &str = r#"kill -STOP "$1" && pkill -KILL -P "$1"; kill -KILL "$1""#;
 
+/// Stops a server and its children, the parent first, or it would miss them. `$1` is the parent.
+const FREEZE: &str = r#"kill -STOP "$1" && pkill -STOP -P "$1""#;
+
+/// Lets them go on.
+const THAW: &str = r#"pkill -CONT -P "$1"; kill -CONT "$1""#;
+
 /// Whether what the server has confirmed is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -38,6 +44,8 @@ pub struct PostgresServer {
     directory: PathBuf,
     port: u16,
     durability: Durability,
+    /// More of the server's command line.
+    options: String,
     /// Ends the server when its standard input closes: when this value is dropped, or with this process.
     supervisor: Child,
 }
@@ -55,10 +63,19 @@ impl PostgresServer {
     /// # Panics
     /// When there is no PostgreSQL on this machine, or it does not start.
     pub fn start(durability: Durability) -> Self {
+        Self::start_with(durability, "")
+    }
+
+    /// The same with options of the server's command line, which win over ours: `-c max_connections=20`.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL on this machine, or it does not start.
+    pub fn start_with(durability: Durability, options: &str) -> Self {
         let binaries = find_binaries();
         let directory = new_directory();
         let supervisor = supervise(&binaries, &directory);
-        let mut server = Self { binaries, directory, port: 0, durability, supervisor };
+        let options = options.to_owned();
+        let mut server = Self { binaries, directory, port: 0, durability, options, supervisor };
         run(server
             .command("initdb")
             .args(["--username=identsphere", "--auth=trust", "--no-sync"])
@@ -79,18 +96,41 @@ impl PostgresServer {
         self.port
     }
 
+    /// Belongs to the user who runs the server; gone with it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Stops the server in good order, cutting its connections. What was committed is kept.
     pub fn stop(&self) {
         run(self.pg_ctl().args(["stop", "-w", "-m", "fast"]));
     }
 
+    /// Stops every process of the server where it stands (`SIGSTOP`): connections stay, answers do not come.
+    pub fn freeze(&self) {
+        run(as_server_user("sh").args(["-c", FREEZE, "sh", &self.parent()]));
+    }
+
+    /// Lets the server go on after [`freeze`](Self::freeze).
+    pub fn thaw(&self) {
+        run(as_server_user("sh").args(["-c", THAW, "sh", &self.parent()]));
+    }
+
+    /// Runs statements, each in a transaction of its own.
+    pub fn run_sql(&self, statements: &[&str]) {
+        run(&mut self.psql(statements));
+    }
+
+    /// Starts a client that runs statements on one connection; it ends with them, or when it is killed.
+    pub fn spawn_sql(&self, statements: &[&str]) -> Child {
+        let client = self.psql(statements).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        client.unwrap_or_else(|e| fail(&format!("psql does not start: {e}")))
+    }
+
     /// Kills every process of the server at once (`SIGKILL`).
     pub fn kill(&self) {
         let lock = self.data().join("postmaster.pid");
-        let text =
-            fs::read_to_string(&lock).unwrap_or_else(|e| fail(&format!("the server is not running: {e}")));
-        let parent = text.lines().next().unwrap_or_default().to_owned();
-        run(as_server_user("sh").args(["-c", KILL, "sh", &parent]));
+        run(as_server_user("sh").args(["-c", KILL, "sh", &self.parent()]));
         // A killed process takes its time to die; until then the kernel takes connections on its behalf.
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             thread::yield_now();
@@ -108,8 +148,8 @@ impl PostgresServer {
         };
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=300 \
-             -c shared_buffers=32MB -c synchronous_commit=on {sync}",
-            self.port
+             -c shared_buffers=32MB -c synchronous_commit=on {sync} {}",
+            self.port, self.options
         );
         let log = self.directory.join("log");
         let mut start = self.pg_ctl();
@@ -123,6 +163,20 @@ impl PostgresServer {
 
     fn data(&self) -> PathBuf {
         self.directory.join("data")
+    }
+
+    /// The process that all others of the server are children of.
+    fn parent(&self) -> String {
+        let lock = fs::read_to_string(self.data().join("postmaster.pid"));
+        let lock = lock.unwrap_or_else(|e| fail(&format!("the server is not running: {e}")));
+        lock.lines().next().unwrap_or_default().to_owned()
+    }
+
+    fn psql(&self, statements: &[&str]) -> Command {
+        let mut command = self.command("psql");
+        command.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname"]).arg(self.url());
+        command.args(statements.iter().flat_map(|statement| ["--command", statement]));
+        command
     }
 
     fn command(&self, binary: &str) -> Command {

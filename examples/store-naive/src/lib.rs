@@ -110,12 +110,12 @@ impl Schema for NaiveStore {
         "naive"
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        Ok(())
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     async fn schema_state(&self) -> Result<SchemaState, StoreError> {
-        Ok(SchemaState { applied: Vec::new(), pending: Vec::new() })
+        Ok(SchemaState::default())
     }
 
     async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {

@@ -31,6 +31,8 @@ CREATE TABLE users (
     bio text,
     preferences jsonb NOT NULL DEFAULT '{}',
     mfa_enabled boolean NOT NULL DEFAULT false,
+    -- Sealed under the master key.
+    mfa_secret bytea,
     passkey_enabled boolean NOT NULL DEFAULT false,
     email_verified boolean NOT NULL DEFAULT false,
     last_password_change timestamptz,

@@ -30,6 +30,8 @@ CREATE TABLE users (
     bio TEXT,
     preferences TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(preferences)),
     mfa_enabled INTEGER NOT NULL DEFAULT 0 CHECK (mfa_enabled IN (0, 1)),
+    -- Sealed under the master key.
+    mfa_secret BLOB,
     passkey_enabled INTEGER NOT NULL DEFAULT 0 CHECK (passkey_enabled IN (0, 1)),
     email_verified INTEGER NOT NULL DEFAULT 0 CHECK (email_verified IN (0, 1)),
     last_password_change TEXT,

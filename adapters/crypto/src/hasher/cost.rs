@@ -1,6 +1,8 @@
 //! The two memory-hard functions with parameters whose cost is known to be bearable.
 
-use argon2::{Algorithm, Argon2, Version};
+use std::cell::RefCell;
+
+use argon2::{Algorithm, Argon2, Block, Version};
 use identsphere_kernel::store_error::Cause;
 
 const MIB: u64 = 1 << 20;
@@ -86,9 +88,13 @@ impl Cost {
     pub(super) fn compute(&self, password: &[u8], salt: &[u8], output: &mut [u8]) -> Result<(), Cause> {
         match self {
             Self::Scrypt(params) => scrypt::scrypt(password, salt, params, output)?,
-            Self::Argon2(algorithm, version, params) => Argon2::new(*algorithm, *version, params.clone())
-                .hash_password_into(password, salt, output)
-                .map_err(|error| error.to_string())?,
+            Self::Argon2(algorithm, version, params) => {
+                let function = Argon2::new(*algorithm, *version, params.clone());
+                with_blocks(params.block_count(), |blocks| {
+                    let done = function.hash_password_into_with_memory(password, salt, output, blocks);
+                    done.map_err(|error| error.to_string().into())
+                })?;
+            }
         }
         Ok(())
     }
@@ -97,4 +103,52 @@ impl Cost {
 /// RFC 7914 §5: a vector of N blocks of 128·r bytes.
 fn scrypt_bytes(log_n: u8, r: u32) -> u64 {
     (128 * u64::from(r)) << log_n
+}
+
+/// Lends memory for Argon2, which the thread keeps for its next hash.
+///
+/// An allocator may not return what is freed: glibc scatters blocks of up to 32 MiB over its arenas, and a flood of
+/// sign-ins then holds many times the memory that is in use. What is larger it returns at once.
+fn with_blocks<T>(count: usize, work: impl FnOnce(&mut [Block]) -> Result<T, Cause>) -> Result<T, Cause> {
+    const KEPT: usize = 32 << 10;
+    thread_local! {
+        static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+    }
+    if count > KEPT {
+        return work(&mut blocks(count)?);
+    }
+    BLOCKS.with_borrow_mut(|kept| {
+        if kept.len() < count {
+            *kept = Vec::new();
+            *kept = blocks(count)?;
+        }
+        work(kept)
+    })
+}
+
+/// So many blocks of 1 KiB, unless there is no memory for them.
+fn blocks(count: usize) -> Result<Vec<Block>, Cause> {
+    let mut blocks = Vec::new();
+    blocks.try_reserve_exact(count)?;
+    blocks.resize(count, Block::default());
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_was_used_before_changes_no_hash() {
+        let compute = |memory_kib, lanes| {
+            let cost = Cost::argon2(Algorithm::Argon2id, Version::V0x13, memory_kib, 2, lanes).unwrap();
+            let mut output = [0; 32];
+            cost.compute(b"correct horse battery", b"0123456789abcdef", &mut output).unwrap();
+            output
+        };
+        let costs = [(64, 1), (256, 2), (64, 1), (32, 4), (256, 2)];
+        let fresh =
+            costs.map(|(memory, lanes)| std::thread::spawn(move || compute(memory, lanes)).join().unwrap());
+        assert_eq!(costs.map(|(memory, lanes)| compute(memory, lanes)), fresh);
+    }
 }

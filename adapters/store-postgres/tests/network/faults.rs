@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use identsphere_core::{PrincipalStore, Schema, Store, Tx};
+use identsphere_core::{PrincipalStore, Schema, SchemaState, Store, Tx};
 use identsphere_kernel::{SecretString, StoreError};
 use identsphere_sessions::{RevocationReason, Session};
 use identsphere_store_postgres::{PgConfig, PgStore};
@@ -140,6 +140,22 @@ async fn a_row_that_makes_no_sense_is_corrupt() {
         assert!(matches!(found, Err(StoreError::Corrupt(_))), "{damage}: {found:?}");
     }
     assert!(store.find_sign_in(account.user.email.key()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_migration_beneath_those_of_a_newer_program_is_not_reverted() {
+    let config = config(PostgresServer::shared().url());
+    let store = migrated(&config).await;
+    let before = store.schema_state().await.unwrap();
+    let (client, connection) = tokio_postgres::connect(config.url.expose(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let ledger = format!("{}.__diesel_schema_migrations", config.schema);
+    client.batch_execute(&format!("INSERT INTO {ledger} (version) VALUES ('29990101000001')")).await.unwrap();
+    let refused = store.migrate_down(1).await;
+    assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
+    let expected = SchemaState { newer: vec!["29990101000001".to_owned()], ..before };
+    assert_eq!(store.schema_state().await.unwrap(), expected);
+    assert_eq!(store.migrate_up().await.unwrap(), [""; 0]);
 }
 
 /// A web worker has a runtime of its own, and may end before the others.

@@ -46,6 +46,16 @@ pub(super) fn exposure(settings: &Settings) -> Vec<Finding> {
             "none: every request counts as coming from the machine that ends TLS, which rate limits then hit";
         findings.push(Finding::warn("proxies", found, "set IDENTSPHERE_TRUSTED_PROXIES to its address"));
     }
+    if let Some(everybody) = settings.trusted_proxies.iter().find(|network| network.prefix_len() == 0) {
+        let found = format!(
+            "{everybody} is everybody: clients choose the address that rate limits and the audit log see"
+        );
+        findings.push(Finding::warn(
+            "proxies",
+            found,
+            "let IDENTSPHERE_TRUSTED_PROXIES name the proxies alone",
+        ));
+    }
     if !settings.rate_limits {
         let next = "set IDENTSPHERE_RATE_LIMITS=on unless something in front limits sign-ins";
         findings.push(Finding::warn("rate limits", "off", next));
@@ -72,7 +82,12 @@ pub(super) async fn store(settings: &Settings, store: &dyn Store) -> Vec<Finding
         let next = "run `identsphere-server migrate up`; a plain start does so as well";
         return vec![Finding::warn("migrations", found, next)];
     }
-    let applied = Finding::ok("migrations", format!("{} applied, none pending", state.applied.len()));
+    let applied = if state.newer.is_empty() {
+        Finding::ok("migrations", format!("{} applied, none pending", state.applied.len()))
+    } else {
+        let found = format!("a newer version has applied {}", state.newer.join(", "));
+        Finding::warn("migrations", found, "upgrade this program to that version")
+    };
     vec![applied, keys(settings, store).await]
 }
 

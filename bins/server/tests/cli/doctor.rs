@@ -64,6 +64,12 @@ fn settings_that_do_not_fit_together_are_warned_of() {
 }
 
 #[test]
+fn trust_in_everybody_is_warned_of() {
+    let ended = Machine::new().env("IDENTSPHERE_TRUSTED_PROXIES", "10.0.0.0/8,::/0").run(&["doctor"]);
+    assert!(line(&ended, "proxies").starts_with("warn") && ended.out.contains("::/0"), "{}", ended.out);
+}
+
+#[test]
 fn wrong_settings_are_all_there_is_to_say() {
     let ended = Machine::new().env("IDENTSPHERE_WORKERS", "0").run(&["doctor"]);
     assert_eq!(ended.code, 1);

@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use crate::machine::Machine;
+use serde_json::{Value, json};
 
+use crate::machine::{Machine, set_mode};
+
+const LEAKED_KEY: &str = "DelBwWc6182EtBHiERHyp7f+Z/fva6XYFhAdjuPM1kA=";
 const OTHER_KEY: &str = "nxxC1wXoazH6dy7AE4hdtGAp85pM3gFWqzTvfJAbxWg=";
 
 /// A machine whose server has run once.
@@ -69,6 +72,50 @@ fn nothing_starts_under_a_foreign_master_key() {
     assert_eq!(machine.run(&["keys", "list"]).out, listed, "no key was added under it");
 }
 
+/// What docs/operators.md advises after a leak of the master key.
+#[test]
+fn after_a_leak_nothing_that_was_issued_stays_valid() {
+    let machine = Machine::new().env("IDENTSPHERE_MASTER_KEY", LEAKED_KEY);
+    let server = machine.serve(&[]);
+    let registration = json!({
+        "email": "ada@example.com", "password": "the engine weaves patterns",
+        "organization_name": "Analytical Engines", "token_transport": "bearer",
+    });
+    let (status, signed_in) = server.post("/v1/auth/register", &registration);
+    assert_eq!(status, 201, "{signed_in}");
+    let signed_in: Value = serde_json::from_str(&signed_in).unwrap();
+    let refresh = json!({ "refresh_token": signed_in["refresh_token"] });
+    let (_, leaked_jwks) = server.get("/.well-known/jwks.json");
+    drop(server);
+
+    let discarded = machine.run(&["keys", "discard"]);
+    assert_eq!((discarded.code, &*discarded.err), (0, ""));
+    assert!(machine.run(&["keys", "list"]).out.contains("no keys yet"));
+
+    let machine = machine.env("IDENTSPHERE_MASTER_KEY", OTHER_KEY);
+    let server = machine.serve(&[]);
+    let (_, jwks) = server.get("/.well-known/jwks.json");
+    assert_ne!(jwks, leaked_jwks);
+    assert_eq!(jwks.matches("\"kid\"").count(), 1, "{jwks}");
+    let bearer = format!("Authorization: Bearer {}\r\n", signed_in["access_token"].as_str().unwrap());
+    assert_eq!(server.get_with("/v1/auth/session", &bearer).0, 401);
+    assert_eq!(server.post("/v1/auth/refresh", &refresh).0, 401);
+    let login = json!({ "email": "ada@example.com", "password": "the engine weaves patterns" });
+    let (status, answer) = server.post("/v1/auth/login", &login);
+    assert_eq!(status, 200, "passwords are not touched: {answer}");
+}
+
+#[test]
+fn keys_can_be_discarded_without_the_master_key() {
+    let machine = used_machine();
+    let file = machine.path("identsphere.db.key");
+    fs::remove_file(&file).unwrap();
+    assert!(machine.run(&["keys", "discard"]).out.contains("discarded"));
+    assert!(machine.run(&["keys", "discard"]).out.contains("nothing to do"));
+    assert_eq!(machine.serve(&[]).get("/readyz").0, 200);
+    assert!(file.exists(), "a new master key was drawn");
+}
+
 #[test]
 fn the_key_file_holds_what_the_setting_takes() {
     let machine = used_machine();
@@ -87,6 +134,19 @@ fn a_spoilt_key_file_is_named() {
     let ended = machine.run(&["serve"]);
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("identsphere.db.key") && !ended.err.contains("hunter2"), "{}", ended.err);
+}
+
+#[test]
+fn a_key_file_that_others_may_read_is_refused() {
+    let machine = used_machine();
+    for mode in [0o644, 0o640, 0o602] {
+        set_mode(&machine.path("identsphere.db.key"), mode);
+        let ended = machine.run(&["serve"]);
+        assert_eq!(ended.code, 1);
+        assert!(ended.err.contains(&format!("{mode:04o}")) && ended.err.contains("0600"), "{}", ended.err);
+    }
+    set_mode(&machine.path("identsphere.db.key"), 0o400);
+    assert_eq!(machine.serve(&[]).get("/readyz").0, 200);
 }
 
 #[test]

@@ -98,9 +98,30 @@ impl Server {
         }
     }
 
+    /// Every line of log from here to the end of the server, which must be near.
+    pub(crate) fn rest_of_log(&mut self) -> String {
+        let mut lines = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            lines.push(line);
+        }
+        lines.join("\n")
+    }
+
     /// Status and body of a GET.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        get(self.serving("address"), path)
+        self.get_with(path, "")
+    }
+
+    /// As [`get`](Self::get), with further header fields, each with its line break.
+    pub(crate) fn get_with(&self, path: &str, fields: &str) -> (u16, String) {
+        exchange(self.serving("address"), &format!("GET {path}"), fields, "")
+    }
+
+    /// Status and body of a POST of JSON.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        let body = body.to_string();
+        let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        exchange(self.serving("address"), &format!("POST {path}"), &fields, &body)
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -126,9 +147,14 @@ impl Drop for Server {
 
 /// Status and body of a GET.
 pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    exchange(address, &format!("GET {path}"), "", "")
+}
+
+/// Status and body of the answer to a request with these further header fields.
+fn exchange(address: &str, line: &str, fields: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use serde_json::{Value, json};
+
 use crate::machine::{Machine, get, mode};
 
 #[test]
@@ -44,6 +46,7 @@ fn a_server_that_is_told_to_stop_first_tells_its_balancer() {
     server.signal("TERM");
     server.wait_for("draining");
     assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.wait_for("a request was turned away")["error"], "this node is shutting down");
     assert_eq!(server.get("/healthz").0, 200, "requests are still taken");
     server.wait_for("stopped");
     assert_eq!(server.end().0, 0);
@@ -119,4 +122,38 @@ fn pending_migrations_may_be_left_alone() {
     );
     assert_eq!(machine.run(&["migrate", "up"]).code, 0);
     assert_eq!(machine.serve(&["--no-migrate"]).get("/readyz").0, 200);
+}
+
+/// LG-02: at the most talkative level, with a canary in every place where a secret may come.
+#[test]
+fn no_secret_reaches_the_log() {
+    let machine =
+        Machine::new().env("IDENTSPHERE_MASTER_KEY", "DelBwWc6182EtBHiERHyp7f+Z/fva6XYFhAdjuPM1kA=");
+    let mut server = machine.serve(&["--log", "trace", "--set", "drain_secs=0"]);
+    let register = json!({
+        "email": "ada@example.com", "password": "canary in a password",
+        "organization_name": "Acme", "token_transport": "bearer",
+    });
+    let (_, signed_in) = server.post("/v1/auth/register", &register);
+    let signed_in: Value = serde_json::from_str(&signed_in).unwrap();
+    let (access, refresh) =
+        (signed_in["access_token"].as_str().unwrap(), signed_in["refresh_token"].as_str().unwrap());
+    let fields = format!(
+        "Authorization: Bearer {access}\r\nCookie: identsphere_at=canary-a; identsphere_rt=canary-r\r\n\
+         X-CSRF-Token: canary-c\r\nX-Request-Id: known\r\n"
+    );
+    assert_eq!(server.get_with("/v1/auth/session?token=canary-q", &fields).0, 200);
+    assert_eq!(server.get_with("/canary-path?token=canary-q", &fields).0, 404);
+    server.post("/v1/auth/refresh", &json!({ "refresh_token": refresh }));
+    server.post("/v1/auth/refresh", &json!({ "refresh_token": "canary-refresh" }));
+    server.post("/v1/auth/login", &json!({ "email": "canary@example.com", "password": "canary password" }));
+    server.post("/v1/auth/login", &json!({ "email": ["canary"], "password": { "canary": 1 } }));
+    server.signal("INT");
+    let log = server.rest_of_log();
+    assert!(log.contains("\"request.id\":\"known\""), "requests are in the log under their id\n{log}");
+    let secrets = ["canary", access, refresh, "DelBwWc6182EtBHi"];
+    for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
 }
