@@ -18,6 +18,11 @@ use identsphere_tokens::Unverified;
 
 use crate::world::{LISTED, Request, World};
 
+/// Starts the service before the first input, whose time is taken: making a key may need seconds.
+pub fn prepare() {
+    World::get();
+}
+
 /// A token of any bytes, and a genuine one with bytes exchanged: neither is accepted.
 pub fn access_token(bytes: &[u8]) {
     let world = World::get();
@@ -39,9 +44,13 @@ pub fn access_token(bytes: &[u8]) {
 
 /// Any `Cookie` header signs nobody in.
 pub fn cookies(bytes: &[u8]) {
-    let fields: Vec<(&str, &[u8])> = bytes.split(|byte| *byte == b'\n').map(|value| ("cookie", value)).collect();
-    for (method, path) in [("GET", "/v1/auth/session"), ("POST", "/v1/auth/logout"), ("POST", "/v1/auth/refresh")] {
-        let status = World::get().answer(&Request { method, path, fields: &fields, ..Request::default() }).status;
+    let fields: Vec<(&str, &[u8])> =
+        bytes.split(|byte| *byte == b'\n').map(|value| ("cookie", value)).collect();
+    for (method, path) in
+        [("GET", "/v1/auth/session"), ("POST", "/v1/auth/logout"), ("POST", "/v1/auth/refresh")]
+    {
+        let status =
+            World::get().answer(&Request { method, path, fields: &fields, ..Request::default() }).status;
         assert!(matches!((path, status), (_, 400 | 401) | ("/v1/auth/logout", 204)), "{path}: {status}");
     }
 }
@@ -49,11 +58,13 @@ pub fn cookies(bytes: &[u8]) {
 /// With a genuine session cookie, no pair of invented CSRF tokens lets a write pass.
 pub fn csrf_token(bytes: &[u8]) {
     let world = World::get();
-    let (header, cookie) = bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
+    let (header, cookie) =
+        bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let cookie = if cookie.is_empty() { header } else { &cookie[1..] };
     let line = [b"identsphere_at=", world.access.as_bytes(), b"; identsphere_csrf=", cookie].concat();
     let fields: [(&str, &[u8]); 2] = [("cookie", &line), ("x-csrf-token", header)];
-    let request = Request { method: "DELETE", path: "/v1/auth/sessions", fields: &fields, ..Request::default() };
+    let request =
+        Request { method: "DELETE", path: "/v1/auth/sessions", fields: &fields, ..Request::default() };
     let status = world.answer(&request).status;
     assert!(matches!(status, 400 | 403), "{status}");
 }

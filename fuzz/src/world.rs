@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use identsphere_accounts::Password;
 use identsphere_core::{IdentSphere, Policy, Ports};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
-use identsphere_http::{App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Origin, Reply, SameSite, Transport};
+use identsphere_http::{
+    App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Origin, Reply, SameSite, Transport,
+};
 use identsphere_kernel::{Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::RefreshKey;
@@ -120,7 +122,11 @@ fn policy() -> Policy {
         access_ttl: Duration::from_secs(3_600),
         session_ttl: 30 * DAY,
         refresh_grace: Duration::from_secs(10),
-        keys: KeyPolicy { rotation_interval: 90 * DAY, publish_ahead: DAY, keep_retired: Policy::MAX_ACCESS_TTL },
+        keys: KeyPolicy {
+            rotation_interval: 90 * DAY,
+            publish_ahead: DAY,
+            keep_retired: Policy::MAX_ACCESS_TTL,
+        },
         limits: None,
         rbac: RbacConfig::default_matrix(),
     }
@@ -129,7 +135,8 @@ fn policy() -> Policy {
 fn http_config() -> HttpConfig {
     HttpConfig {
         base_url: BASE.parse().expect("a URL"),
-        cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Secure).expect("settings"),
+        cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Secure)
+            .expect("settings"),
         csrf_key: SecretBytes::new([9; 32]),
         cors_origins: vec![Origin::parse(LISTED).expect("an origin")],
         trusted_proxies: vec!["192.0.2.0/24".parse().expect("a network")],

@@ -56,7 +56,7 @@ async fn no_csrf_token_but_ones_own_lets_a_write_pass(world: World) {
         format!("{own}="),
         format!("{own}.{tag}"),
         own.to_lowercase(),
-        format!("B{}", &own[1..]),
+        format!("{}{}", if own.starts_with('A') { 'B' } else { 'A' }, &own[1..]),
         own.replace('.', ""),
         format!("{random}.{}", "A".repeat(tag.len())),
     ];
