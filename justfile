@@ -27,7 +27,8 @@ docs:
 
 # The published validation recipes against a server of their own.
 validators:
-    scripts/with-server tests/validators/run
+    tests/validators/provide
+    IDENTSPHERE_RATE_LIMITS=off PATH="$PWD/target/python/bin:$PATH" scripts/with-server tests/validators/run
 
 # Generated requests against every route of the API document.
 schemathesis:

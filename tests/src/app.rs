@@ -158,7 +158,7 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
         vault: Arc::new(RepeatingVault::new(
             Arc::new(RsaVault::new(RsaSize::Bits2048, master, Arc::new(OsRandom))),
-            data.first_key,
+            data.next_key.clone(),
         )),
         clock,
         random: Arc::new(OsRandom),

@@ -41,14 +41,14 @@ pub fn verify_independently(jwks: &Value, token: &str) -> bool {
 /// Hands out keys that this process has made before: each app its own sequence, the same for all.
 pub struct RepeatingVault {
     inner: Arc<RsaVault>,
-    next: AtomicUsize,
+    next: Arc<AtomicUsize>,
 }
 
 const KEYS: usize = 6;
 
 impl RepeatingVault {
-    pub fn new(inner: Arc<RsaVault>, first: usize) -> Self {
-        Self { inner, next: AtomicUsize::new(first) }
+    pub fn new(inner: Arc<RsaVault>, next: Arc<AtomicUsize>) -> Self {
+        Self { inner, next }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stores that a scenario runs on: real ones, each with data of its own.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock};
 
 use diesel::prelude::*;
@@ -26,8 +27,8 @@ pub enum Engine {
 pub struct Data {
     /// The key that the nodes share too.
     pub master: MasterKey,
-    /// Which of the keys that this process makes is the first one here.
-    pub first_key: usize,
+    /// Which of the keys that this process makes is the next one here, on whichever node.
+    pub next_key: Arc<AtomicUsize>,
     place: Place,
 }
 
@@ -50,7 +51,7 @@ impl Data {
             }
             Engine::Postgres => Place::Postgres { schema: SchemaName::parse(&fresh_schema_name()).unwrap() },
         };
-        Self { master: MASTER.clone(), first_key, place }
+        Self { master: MASTER.clone(), next_key: Arc::new(AtomicUsize::new(first_key)), place }
     }
 
     /// The kind of store.

@@ -45,4 +45,4 @@ pub use store::{
     Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
 };
-pub use upkeep::{KEY_INTERVAL, KeyView, SWEEP_INTERVAL};
+pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};
