@@ -27,7 +27,8 @@ docs:
 
 # The published validation recipes against a server of their own.
 validators:
-    scripts/with-server tests/validators/run
+    tests/validators/provide
+    IDENTSPHERE_RATE_LIMITS=off PATH="$PWD/target/python/bin:$PATH" scripts/with-server tests/validators/run
 
 # Generated requests against every route of the API document.
 schemathesis:
@@ -36,6 +37,20 @@ schemathesis:
 # Measure against a bare handler and rewrite the table in docs/performance.md.
 bench:
     scripts/bench --write
+
+# Forged tokens, hostile pages, smuggled requests, bombs and 5,000 slow clients; about three minutes.
+proof-attack:
+    cargo test --locked -p identsphere-e2e --test attack
+    scripts/with-server scripts/proof-attack bombs slow
+
+# Requests that must not be told apart by their timing; wants a machine with nothing else to do.
+proof-timing:
+    IDENTSPHERE_RATE_LIMITS=off IDENTSPHERE_PASSWORD_HASH=argon2id:m=19456,t=2,p=1 PROFILE=release \
+        scripts/with-server scripts/proof-attack timing --samples 5000
+
+# Every fuzz target, for an hour each unless told otherwise.
+proof-fuzz seconds="3600":
+    scripts/proof-fuzz {{ seconds }}
 
 # The drills with several nodes at their full size; rewrites their table in docs/drills.md.
 proof-nodes:

@@ -1,30 +1,35 @@
 //! Two nodes on one store: what one does, the other knows. On every framework and store.
 
+use std::time::Instant;
+
 use identsphere_e2e::{App, Engine, Framework, matrix, run};
 use identsphere_kernel::{Clock, Duration, SystemClock};
 use serde_json::json;
 
 matrix! {
-    a_session_ended_on_one_node_is_refused_on_the_other,
+    a_session_ended_on_one_node_is_refused_on_the_other_within_a_second,
     a_refresh_race_over_two_nodes_leaves_one_leaf,
     rate_limits_count_across_nodes,
     two_nodes_that_start_together_share_one_key,
 }
 
 /// SS-03, contract 3.6.
-async fn a_session_ended_on_one_node_is_refused_on_the_other(app: App) {
+async fn a_session_ended_on_one_node_is_refused_on_the_other_within_a_second(app: App) {
     let node = app.another_node().await;
-    for _ in 0..20 {
+    for _ in 0..4 {
         let session = app.bearer().await;
         let there = node.caller();
         there.get("/v1/auth/session").bearer(&session.access).send().await.assert_status(200);
         app.caller().post("/v1/auth/logout").bearer(&session.access).send().await.assert_status(204);
-        there
-            .get("/v1/auth/session")
-            .bearer(&session.access)
-            .send()
-            .await
-            .assert_error(401, "authentication_required");
+        let ended = Instant::now();
+        loop {
+            let is_due = ended.elapsed() >= Duration::from_secs(1);
+            let answer = there.get("/v1/auth/session").bearer(&session.access).send().await;
+            if is_due || answer.status != 200 {
+                answer.assert_error(401, "authentication_required");
+                break;
+            }
+        }
         let refresh = json!({ "refresh_token": session.refresh });
         there
             .post("/v1/auth/refresh")

@@ -1,5 +1,6 @@
 //! The session check, the list of sessions, sign-out and CSRF. On every framework and store.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use identsphere_e2e::{App, PASSWORD, matrix, uuid_v7};
@@ -12,6 +13,7 @@ matrix! {
     what_is_no_access_token_is_refused,
     the_list_shows_live_sessions_newest_activity_first,
     ending_one_session_ends_it_everywhere_at_once,
+    a_session_ended_amid_its_checks_is_refused_from_the_next_one_on,
     other_peoples_sessions_do_not_exist,
     ending_the_others_keeps_the_one_that_asks,
     ending_all_ends_the_one_that_asks_too,
@@ -171,6 +173,28 @@ async fn ending_one_session_ends_it_everywhere_at_once(app: App) {
     second.get("/v1/auth/session").send().await.assert_error(401, "authentication_required");
     second.post("/v1/auth/refresh").send().await.assert_error(401, "authentication_required");
     first.delete(&path).csrf().send().await.assert_error(404, "not_found");
+}
+
+/// Contract 3.6: nothing that was read before the end is answered after it.
+async fn a_session_ended_amid_its_checks_is_refused_from_the_next_one_on(app: App) {
+    for _ in 0..5 {
+        let session = app.bearer().await;
+        let has_ended = AtomicBool::new(false);
+        let check = async || loop {
+            let is_due = has_ended.load(Ordering::SeqCst);
+            let answer = app.caller().get("/v1/auth/session").bearer(&session.access).send().await;
+            if is_due {
+                answer.assert_error(401, "authentication_required");
+                return;
+            }
+        };
+        let end = async {
+            app.caller().get("/v1/auth/session").bearer(&session.access).send().await.assert_status(200);
+            app.caller().post("/v1/auth/logout").bearer(&session.access).send().await.assert_status(204);
+            has_ended.store(true, Ordering::SeqCst);
+        };
+        tokio::join!(futures::future::join_all((0..8).map(|_| check())), end);
+    }
 }
 
 async fn other_peoples_sessions_do_not_exist(app: App) {

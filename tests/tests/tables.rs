@@ -78,6 +78,8 @@ async fn every_change_has_one_row_in_the_audit_log(app: App) {
     assert_eq!(app.select(live).await, [""; 0], "and nothing was left undone");
     let key = "SELECT action AS line FROM audit_logs WHERE actor_type = 'system'";
     assert_eq!(app.select(key).await, ["keys.rotated"]);
+    app.service.discard_keys().await.unwrap();
+    assert_eq!(app.select(key).await, ["keys.rotated", "keys.rotated"]);
 }
 
 async fn a_refusal_is_recorded_without_what_was_typed(app: App) {

@@ -15,6 +15,7 @@ matrix! {
     the_published_keys_hold_nothing_private_and_are_cached,
     forged_tokens_are_refused,
     a_rotation_refuses_no_valid_token_and_signs_with_no_unpublished_key,
+    discarded_keys_verify_nothing_once_the_nodes_have_looked,
 }
 
 async fn jwks(app: &App) -> Value {
@@ -210,4 +211,19 @@ async fn a_rotation_refuses_no_valid_token_and_signs_with_no_unpublished_key(app
         "the old key is gone once its last token has expired"
     );
     assert_eq!(claims(&tokens[0].1)["typ"], "access");
+}
+
+/// D-12, the emergency: nodes that run look every few seconds, here at once.
+async fn discarded_keys_verify_nothing_once_the_nodes_have_looked(app: App) {
+    let node = app.another_node().await;
+    let session = app.bearer().await;
+    assert_eq!(app.service.discard_keys().await.unwrap(), 1);
+    for at in [&app, &node] {
+        at.service.keep_keys().await.unwrap();
+        assert!(!accepts(at, &session.access).await);
+        assert!(!verify_independently(&jwks(at).await, &session.access));
+    }
+    assert_eq!(jwks(&app).await, jwks(&node).await);
+    let fresh = app.bearer_login(&session.email).await;
+    assert!(accepts(&node, &fresh.access).await);
 }

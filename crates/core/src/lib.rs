@@ -22,11 +22,13 @@ mod list_sessions;
 mod login;
 mod logout;
 mod policy;
+mod recent;
 mod refresh;
 mod register;
 mod service;
 mod store;
 mod upkeep;
+mod watched;
 
 pub use authorize::Authorizer;
 pub use end_sessions::EndScope;
@@ -43,4 +45,4 @@ pub use store::{
     Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
 };
-pub use upkeep::{KEY_INTERVAL, KeyView, SWEEP_INTERVAL};
+pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};

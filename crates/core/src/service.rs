@@ -8,6 +8,8 @@ use identsphere_tokens::KeyVault;
 
 use crate::access_tokens::AccessTokens;
 use crate::key_ring::KeyRing;
+use crate::recent::RecentPrincipals;
+use crate::watched::WatchedStore;
 use crate::{Authorizer, Error, PasswordHasher, Policy, PublishedKeys, Store};
 
 /// What the composition root provides.
@@ -31,17 +33,20 @@ pub struct IdentSphere {
     pub(crate) ports: Ports,
     pub(crate) policy: Policy,
     pub(crate) tokens: AccessTokens,
+    pub(crate) recent: Arc<RecentPrincipals>,
     authorizer: Authorizer,
 }
 
 impl IdentSphere {
     /// The service on these ports. Call [`prepare`](Self::prepare) before the first request.
-    pub fn new(ports: Ports, policy: Policy) -> Self {
+    pub fn new(mut ports: Ports, policy: Policy) -> Self {
+        let recent = Arc::new(RecentPrincipals::new());
+        ports.store = Arc::new(WatchedStore::new(ports.store, recent.clone()));
         let ring = KeyRing::new(ports.vault.clone());
         let tokens =
             AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
         let authorizer = Authorizer::new(policy.rbac.clone());
-        Self { ports, policy, tokens, authorizer }
+        Self { ports, policy, tokens, recent, authorizer }
     }
 
     /// What the operator decided.

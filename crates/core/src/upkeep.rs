@@ -1,7 +1,7 @@
 //! What has to be done from time to time: keys follow their schedule, ended rows are swept.
 
 use identsphere_audit::{Actor, AuditAction, AuditEvent};
-use identsphere_kernel::{Duration, Timestamp};
+use identsphere_kernel::Duration;
 use identsphere_sessions::ClientInfo;
 use identsphere_tokens::{KeyChain, KeyId, KeyStage, KeyStep, SigningKey};
 
@@ -17,19 +17,6 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 1_000;
 /// How long an ended session stays for questions after the fact.
 const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
-
-/// A key as an operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyView {
-    /// The key's id.
-    pub kid: KeyId,
-    /// Where it stands.
-    pub stage: KeyStage,
-    /// From when it has been published.
-    pub created_at: Timestamp,
-    /// From when it signs.
-    pub activates_at: Timestamp,
-}
 
 impl IdentSphere {
     /// Makes the service ready: opens the keys and makes the first one if there is none. The schema must be up to date.
@@ -99,21 +86,6 @@ impl IdentSphere {
         }
         tx.commit().await?;
         Ok(keys.len())
-    }
-
-    /// The keys and where they stand, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`] when the store is away.
-    pub async fn list_keys(&self) -> Result<Vec<KeyView>, Error> {
-        let chain = self.read_chain().await?;
-        let view = |(key, stage): (&SigningKey, KeyStage)| KeyView {
-            kid: key.kid.clone(),
-            stage,
-            created_at: key.created_at,
-            activates_at: key.activates_at,
-        };
-        Ok(chain.stages(self.now(), &self.policy.keys).map(view).collect())
     }
 
     /// Deletes every row that nothing can need any more, in bounded batches, so that no rate of sign-ins outgrows it.

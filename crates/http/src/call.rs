@@ -42,7 +42,7 @@ pub(crate) struct Call<'a> {
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) head: &'a Head<'a>,
     pub(crate) identity: Identity<'a>,
-    pub(crate) principal: Option<Principal>,
+    pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) client: ClientInfo,
     pub(crate) body: Bytes,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// Who calls. There is somebody wherever the table asks for a user.
     pub(crate) fn principal(&self) -> Result<&Principal, Failure> {
-        self.principal.as_ref().ok_or_else(|| Failure::new(ErrorCode::AuthenticationRequired))
+        self.principal.as_deref().ok_or_else(|| Failure::new(ErrorCode::AuthenticationRequired))
     }
 
     /// The body as JSON.

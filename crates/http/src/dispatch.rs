@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -84,7 +85,7 @@ impl App {
             if let Some(permission) = required {
                 self.core().authorizer().authorize(&principal, permission)?;
             }
-            Ok(principal)
+            Ok(Arc::unwrap_or_clone(principal))
         };
         let request_id = self.request_id(head);
         admitted.await.map_err(|failure: Failure| self.refuse("host", head, &request_id, failure))

@@ -1,6 +1,8 @@
 //! The guards, in the one order in which every request passes them: limits, origin and CSRF, authentication. What a
 //! role may do is asked after that, and decoding comes last: nobody's body is read before they may be here.
 
+use std::sync::Arc;
+
 use identsphere_core::{Error, Principal};
 use identsphere_kernel::ErrorCode;
 
@@ -94,12 +96,12 @@ impl App {
         }
     }
 
-    /// Who calls, where the route wants to know; read from the store.
+    /// Who calls, where the route wants to know.
     pub(crate) async fn authenticate(
         &self,
         rule: AuthRule,
         identity: &Identity<'_>,
-    ) -> Result<Option<Principal>, Failure> {
+    ) -> Result<Option<Arc<Principal>>, Failure> {
         match (rule, &identity.claims) {
             (AuthRule::Public | AuthRule::Optional, _) => Ok(None),
             (AuthRule::User, None) => Err(Error::AuthenticationRequired.into()),

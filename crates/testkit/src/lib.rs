@@ -6,6 +6,7 @@ pub mod builders;
 mod clock;
 mod fault_proxy;
 mod postgres;
+mod proxy;
 mod random;
 
 pub use balancer::Balancer;
@@ -13,4 +14,5 @@ pub use builders::{Account, World};
 pub use clock::ManualClock;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use postgres::{Durability, PostgresServer, fresh_schema_name};
+pub use proxy::Proxy;
 pub use random::SeededRandom;

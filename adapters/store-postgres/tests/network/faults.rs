@@ -8,10 +8,9 @@ use identsphere_kernel::{SecretString, StoreError};
 use identsphere_sessions::{RevocationReason, Session};
 use identsphere_store_postgres::{PgConfig, PgStore};
 use identsphere_testkit::builders::save_session;
-use identsphere_testkit::{Account, Durability, PostgresServer, World};
+use identsphere_testkit::{Account, Durability, PostgresServer, Proxy, World};
 use tokio_postgres::NoTls;
 
-use crate::proxy::Proxy;
 use crate::{config, migrated};
 
 #[tokio::test(flavor = "multi_thread")]

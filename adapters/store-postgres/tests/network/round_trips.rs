@@ -9,10 +9,9 @@ use identsphere_kernel::{Duration, StoreError};
 use identsphere_sessions::{RevocationReason, SessionStore};
 use identsphere_store_postgres::PgStore;
 use identsphere_testkit::builders::save_session;
-use identsphere_testkit::{PostgresServer, World};
+use identsphere_testkit::{PostgresServer, Proxy, World};
 use identsphere_tokens::KeyStore;
 
-use crate::proxy::Proxy;
 use crate::{config, migrated};
 
 /// How many round trips `$call` takes once its statements are prepared.

@@ -1,7 +1,7 @@
 //! Sign-ins and refreshes in a closed loop; what `wrk` cannot do, since every refresh needs the token of the last one.
 //!
-//! `load VERB ADDRESS PID SECONDS CONNECTIONS`, where VERB is `register` (makes the accounts, measures nothing), `login`
-//! or `refresh`. Prints one JSON object; `cpu_ms` is the CPU time that the process PID took meanwhile.
+//! `load VERB ADDRESS PID SECONDS CONNECTIONS`, where VERB is `register` (makes the accounts, measures nothing), `login`,
+//! `refresh`, or `storm`: sign-ins without pause, of which the server may shed some. Prints one JSON object; `cpu_ms` is the CPU time that the process PID took meanwhile.
 
 use std::io::{Error, ErrorKind, Result};
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ enum Verb {
     Register,
     Login,
     Refresh,
+    Storm,
 }
 
 struct Plan {
@@ -37,7 +38,7 @@ async fn main() -> Result<()> {
     let plan = Plan::from_arguments().ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidInput,
-            "usage: load register|login|refresh ADDRESS PID SECONDS CONNECTIONS",
+            "usage: load register|login|refresh|storm ADDRESS PID SECONDS CONNECTIONS",
         )
     })?;
 
@@ -82,6 +83,7 @@ impl Plan {
             "register" => Verb::Register,
             "login" => Verb::Login,
             "refresh" => Verb::Refresh,
+            "storm" => Verb::Storm,
             _ => return None,
         };
         Some(Self {
@@ -115,12 +117,12 @@ impl Client {
         match plan.verb {
             Verb::Register => client.register().await?,
             Verb::Refresh => client.login().await?,
-            Verb::Login => {}
+            Verb::Login | Verb::Storm => {}
         }
         Ok(client)
     }
 
-    /// Asks again and again until `end`; how long each answer took.
+    /// Asks again and again until `end`; how long each answer took, but for what was shed.
     async fn repeat(mut self, verb: Verb, end: Instant) -> Result<Vec<Duration>> {
         let mut latencies = vec![];
         while Instant::now() < end {
@@ -129,6 +131,10 @@ impl Client {
                 Verb::Register => self.register().await?,
                 Verb::Login => self.login().await?,
                 Verb::Refresh => self.refresh().await?,
+                Verb::Storm => match self.login().await {
+                    Err(shed) if shed.kind() == ErrorKind::ResourceBusy => continue,
+                    outcome => outcome?,
+                },
             }
             latencies.push(asked.elapsed());
         }
@@ -189,6 +195,9 @@ impl Client {
         }
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer).await?;
+        if status.starts_with("HTTP/1.1 503") {
+            return Err(ErrorKind::ResourceBusy.into());
+        }
         if !status.starts_with("HTTP/1.1 2") {
             return Err(Error::other(format!("{path}: {status}{}", String::from_utf8_lossy(&answer))));
         }

@@ -115,23 +115,6 @@ fn a_killed_postgres_loses_no_acknowledged_write_and_the_server_recovers_by_itse
     });
 }
 
-#[test]
-fn what_one_process_revokes_another_refuses_at_once() {
-    drill(async {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let database = Database::shared_postgres();
-        let (first, second) =
-            tokio::join!(Node::start(&database, here.path()), Node::start(&database, there.path()));
-        for n in 0..10 {
-            let tokens = first.client().register(&format!("p{n}@example.com")).await.unwrap();
-            assert_eq!(second.client().session(&tokens.access).await, 200);
-            first.client().logout(&tokens.access).await;
-            assert_eq!(second.client().session(&tokens.access).await, 401);
-            assert_eq!(second.client().refresh(&tokens).await.err(), Some(401));
-        }
-    });
-}
-
 /// D-10: what is under way is finished, and the exit is clean.
 #[test]
 fn a_terminated_server_finishes_what_is_under_way() {

@@ -1,4 +1,4 @@
-//! A proxy that watches and disturbs what goes over the network.
+//! A proxy in front of PostgreSQL that watches and disturbs what goes over the network.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use identsphere_testkit::PostgresServer;
+use crate::PostgresServer;
 
 /// Stands between a store and the shared server and counts how often the store spoke after it had listened.
-pub(crate) struct Proxy {
+pub struct Proxy {
     port: u16,
     wire: Arc<Wire>,
 }
@@ -24,7 +24,9 @@ struct Wire {
 }
 
 impl Proxy {
-    pub(crate) fn start() -> Self {
+    /// A proxy in front of [`PostgresServer::shared`].
+    #[expect(clippy::unwrap_used, reason = "a test without its network cannot go on")]
+    pub fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let wire = Arc::new(Wire::default());
@@ -44,17 +46,19 @@ impl Proxy {
         Self { port, wire }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where the server seems to be.
+    pub fn url(&self) -> String {
         format!("postgres://identsphere@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Round trips since the last call of this.
-    pub(crate) fn round_trips(&self) -> usize {
+    /// Round trips since the last call of this. Exact when store and test share one thread, so that the connection sends
+    /// when the store waits and not earlier.
+    pub fn round_trips(&self) -> usize {
         self.wire.round_trips.swap(0, Ordering::SeqCst)
     }
 
     /// Swallows what the server answers, or no longer.
-    pub(crate) fn mute(&self, mute: bool) {
+    pub fn mute(&self, mute: bool) {
         self.wire.mute.store(mute, Ordering::SeqCst);
     }
 }
@@ -77,7 +81,8 @@ impl Wire {
 fn pump(mut from: TcpStream, mut to: TcpStream, pass: impl Fn() -> bool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        if pass() && to.write_all(&buffer[..count]).is_err() {
+        let read = buffer.get(..count).unwrap_or_default();
+        if pass() && to.write_all(read).is_err() {
             break;
         }
     }

@@ -1,0 +1,210 @@
+//! The store as the use cases see it: watched, so that [`RecentPrincipals`] forgets whoever changes.
+//!
+//! A use case cannot forget to tell, for it has no other store. To add a port whose changes show in a [`Principal`]:
+//! tell so in its accessor, as [`Tx::users`] does here.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use identsphere_accounts::UserRepo;
+use identsphere_audit::AuditRepo;
+use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::OrganizationRepo;
+use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
+use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
+
+use crate::recent::RecentPrincipals;
+use crate::{
+    Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
+    SignInRecord, Store, Take, Tx,
+};
+
+/// A store whose changes are told.
+pub(crate) struct WatchedStore {
+    inner: Arc<dyn Store>,
+    recent: Arc<RecentPrincipals>,
+}
+
+impl WatchedStore {
+    pub(crate) fn new(inner: Arc<dyn Store>, recent: Arc<RecentPrincipals>) -> Self {
+        Self { inner, recent }
+    }
+
+    fn change(&self, sessions: Vec<SessionId>) -> Change {
+        Change { recent: self.recent.clone(), sessions, all: false }
+    }
+}
+
+/// Principals that are about to change. They are forgotten when this is dropped: once the change is made or refused, or
+/// when whoever made it does not wait for the outcome.
+struct Change {
+    recent: Arc<RecentPrincipals>,
+    sessions: Vec<SessionId>,
+    all: bool,
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        if self.all {
+            self.recent.forget_all();
+        } else {
+            self.sessions.iter().for_each(|session| self.recent.forget(*session));
+        }
+    }
+}
+
+#[async_trait]
+impl Store for WatchedStore {
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
+        Ok(Box::new(WatchedTx { inner: self.inner.begin().await?, change: self.change(vec![]) }))
+    }
+}
+
+#[async_trait]
+impl PrincipalStore for WatchedStore {
+    async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
+        self.inner.find_sign_in(email).await
+    }
+
+    async fn find_principal(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Principal>, StoreError> {
+        self.inner.find_principal(session, now).await
+    }
+
+    async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
+        let _change = self.change(vec![rotation.session]);
+        self.inner.rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for WatchedStore {
+    async fn find_refresh_state(&self, session: SessionId) -> Result<Option<RefreshState>, StoreError> {
+        self.inner.find_refresh_state(session).await
+    }
+
+    async fn list_live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.inner.list_live_sessions(user, now).await
+    }
+
+    async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_sessions(ended_before, limit).await
+    }
+}
+
+#[async_trait]
+impl KeyStore for WatchedStore {
+    async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        self.inner.list_signing_keys().await
+    }
+}
+
+#[async_trait]
+impl RateLimitStore for WatchedStore {
+    async fn take(&self, takes: &[Take], now: Timestamp) -> Result<Vec<Option<Duration>>, StoreError> {
+        self.inner.take(takes, now).await
+    }
+
+    async fn sweep_limits(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_limits(now, limit).await
+    }
+}
+
+#[async_trait]
+impl Schema for WatchedStore {
+    fn engine(&self) -> &'static str {
+        self.inner.engine()
+    }
+
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.ping().await
+    }
+
+    async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        self.inner.schema_state().await
+    }
+
+    async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.migrate_up().await
+    }
+
+    async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError> {
+        self.inner.migrate_down(steps).await
+    }
+}
+
+/// A transaction whose changes are told when it is over.
+struct WatchedTx {
+    inner: Box<dyn Tx>,
+    change: Change,
+}
+
+#[async_trait]
+impl Tx for WatchedTx {
+    fn users(&mut self) -> &mut dyn UserRepo {
+        self.change.all = true;
+        self.inner.users()
+    }
+
+    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self.change.all = true;
+        self.inner.organizations()
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn keys(&mut self) -> &mut dyn KeyRepo {
+        self.inner.keys()
+    }
+
+    fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self.inner.limits()
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditRepo {
+        self.inner.audit()
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        let Self { inner, change } = *self;
+        let outcome = inner.commit().await;
+        drop(change);
+        outcome
+    }
+}
+
+#[async_trait]
+impl SessionRepo for WatchedTx {
+    /// Changes nobody that could be remembered.
+    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
+        self.inner.sessions().insert(session).await
+    }
+
+    async fn revoke(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change.sessions.push(session);
+        self.inner.sessions().revoke(session, owner, reason, at).await
+    }
+
+    async fn revoke_all(
+        &mut self,
+        owner: UserId,
+        except: Option<SessionId>,
+        reason: RevocationReason,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let revoked = self.inner.sessions().revoke_all(owner, except, reason, at).await?;
+        self.change.sessions.extend(&revoked);
+        Ok(revoked)
+    }
+}

@@ -1,0 +1,120 @@
+//! A store whose every call is counted, and which panics in the middle of one when told to.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use identsphere_core::{
+    Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
+    Take, Tx,
+};
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_sessions::{RefreshState, Session, SessionStore};
+use identsphere_store_memory::MemoryStore;
+use identsphere_tokens::{KeyStore, SigningKey};
+
+pub struct Watched {
+    inner: MemoryStore,
+    calls: AtomicU64,
+    panics: AtomicBool,
+}
+
+impl Watched {
+    pub fn new(inner: MemoryStore) -> Self {
+        Self { inner, calls: AtomicU64::new(0), panics: AtomicBool::new(false) }
+    }
+
+    /// How many calls there have been.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// The next call panics.
+    pub fn panic_once(&self) {
+        self.panics.store(true, Ordering::SeqCst);
+    }
+
+    fn asked(&self) -> &MemoryStore {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "a panic that a test asked for");
+        &self.inner
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
+        self.asked().begin().await
+    }
+}
+
+#[async_trait]
+impl PrincipalStore for Watched {
+    async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
+        self.asked().find_sign_in(email).await
+    }
+
+    async fn find_principal(&self, id: SessionId, now: Timestamp) -> Result<Option<Principal>, StoreError> {
+        self.asked().find_principal(id, now).await
+    }
+
+    async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
+        self.asked().rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl SessionStore for Watched {
+    async fn find_refresh_state(&self, id: SessionId) -> Result<Option<RefreshState>, StoreError> {
+        self.asked().find_refresh_state(id).await
+    }
+
+    async fn list_live_sessions(&self, user: UserId, now: Timestamp) -> Result<Vec<Session>, StoreError> {
+        self.asked().list_live_sessions(user, now).await
+    }
+
+    async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_sessions(ended_before, limit).await
+    }
+}
+
+#[async_trait]
+impl KeyStore for Watched {
+    async fn list_signing_keys(&self) -> Result<Vec<SigningKey>, StoreError> {
+        self.asked().list_signing_keys().await
+    }
+}
+
+#[async_trait]
+impl RateLimitStore for Watched {
+    async fn take(&self, takes: &[Take], now: Timestamp) -> Result<Vec<Option<Duration>>, StoreError> {
+        self.asked().take(takes, now).await
+    }
+
+    async fn sweep_limits(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_limits(now, limit).await
+    }
+}
+
+#[async_trait]
+impl Schema for Watched {
+    fn engine(&self) -> &'static str {
+        self.inner.engine()
+    }
+
+    async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.asked().ping().await
+    }
+
+    async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        self.asked().schema_state().await
+    }
+
+    async fn migrate_up(&self) -> Result<Vec<String>, StoreError> {
+        self.asked().migrate_up().await
+    }
+
+    async fn migrate_down(&self, steps: u32) -> Result<Vec<String>, StoreError> {
+        self.asked().migrate_down(steps).await
+    }
+}

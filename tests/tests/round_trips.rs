@@ -1,0 +1,177 @@
+//! How often each use case crosses the network to PostgreSQL, counted on the wire.
+//!
+//! A use case is counted the second time, when its statements are prepared. Tests run on one thread ([`Proxy`]).
+
+use std::sync::Arc;
+
+use identsphere_core::{
+    EndScope, IdentSphere, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn,
+};
+use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
+use identsphere_e2e::PASSWORD;
+use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
+use identsphere_organizations::RbacConfig;
+use identsphere_sessions::{ClientInfo, RefreshKey};
+use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
+use identsphere_testkit::{Proxy, fresh_schema_name};
+use identsphere_tokens::KeyPolicy;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A service whose store is behind a proxy.
+struct Scene {
+    service: IdentSphere,
+    proxy: Proxy,
+    client: ClientInfo,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let proxy = Proxy::start();
+        let mut config = PgConfig::new(SecretString::new(proxy.url()));
+        config.schema = SchemaName::parse(&fresh_schema_name()).unwrap();
+        config.pool_size = 1;
+        let service = service(PgStore::open(&config).unwrap());
+        service.store().migrate_up().await.unwrap();
+        service.prepare().await.unwrap();
+        Self { service, proxy, client: ClientInfo::default() }
+    }
+
+    async fn register(&self, email: &str) -> SignedIn {
+        let input = Register {
+            email,
+            password: PASSWORD,
+            organization_name: email,
+            organization_slug: None,
+            display_name: None,
+        };
+        self.service.register(input, &self.client).await.unwrap()
+    }
+
+    async fn login(&self, email: &str) -> SignedIn {
+        self.service.login(Login { email, password: PASSWORD }, &self.client).await.unwrap()
+    }
+
+    async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
+        let claims = self.service.verify_access_token(signed_in.access_token.expose()).unwrap();
+        self.service.authenticate(&claims).await.unwrap()
+    }
+}
+
+/// How many round trips `$call` takes once its statements are prepared.
+macro_rules! round_trips {
+    ($scene:ident, $call:expr) => {{
+        $call;
+        $scene.proxy.round_trips();
+        $call;
+        $scene.proxy.round_trips()
+    }};
+}
+
+#[tokio::test]
+async fn signing_up_is_one_look_at_the_limits_and_one_write() {
+    let scene = Scene::new().await;
+    let mut emails = ["a@example.com", "b@example.com"].into_iter();
+    assert_eq!(round_trips!(scene, scene.register(emails.next().unwrap()).await), 2);
+}
+
+#[tokio::test]
+async fn signing_in_is_two_reads_and_one_write() {
+    let scene = Scene::new().await;
+    scene.register("a@example.com").await;
+    assert_eq!(round_trips!(scene, scene.login("a@example.com").await), 3);
+}
+
+#[tokio::test]
+async fn a_refresh_is_one_round_trip() {
+    let scene = Scene::new().await;
+    let mut token = scene.register("a@example.com").await.refresh_token;
+    let trips = round_trips!(scene, {
+        token = scene.service.refresh(token.expose(), &scene.client).await.unwrap().refresh_token;
+    });
+    assert_eq!(trips, 1);
+}
+
+#[tokio::test]
+async fn a_session_is_read_when_it_is_first_seen_and_not_again_at_once() {
+    let scene = Scene::new().await;
+    let first = scene.register("a@example.com").await;
+    scene.authenticate(&first).await;
+    let second = scene.login("a@example.com").await;
+    scene.proxy.round_trips();
+    scene.authenticate(&second).await;
+    assert_eq!(scene.proxy.round_trips(), 1);
+    scene.authenticate(&second).await;
+    assert_eq!(scene.proxy.round_trips(), 0);
+}
+
+#[tokio::test]
+async fn the_list_of_sessions_is_one_round_trip() {
+    let scene = Scene::new().await;
+    let signed_in = scene.register("a@example.com").await;
+    let who = scene.authenticate(&signed_in).await;
+    assert_eq!(round_trips!(scene, scene.service.list_sessions(&who).await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn ending_sessions_is_a_question_and_a_commit() {
+    let scene = Scene::new().await;
+    scene.register("a@example.com").await;
+    let mut who = scene.authenticate(&scene.login("a@example.com").await).await;
+    let mut trips = vec![];
+    for _ in 0..2 {
+        scene.proxy.round_trips();
+        scene.service.end_session(&who, who.session.id, &scene.client).await.unwrap();
+        trips.push(scene.proxy.round_trips());
+        who = scene.authenticate(&scene.login("a@example.com").await).await;
+        scene.proxy.round_trips();
+        scene.service.end_sessions(&who, EndScope::All, &scene.client).await.unwrap();
+        trips.push(scene.proxy.round_trips());
+        who = scene.authenticate(&scene.login("a@example.com").await).await;
+    }
+    assert_eq!(trips[2..], [2, 2]);
+}
+
+#[tokio::test]
+async fn signing_out_also_reads_who_it_is() {
+    let scene = Scene::new().await;
+    scene.register("a@example.com").await;
+    let mut trips = 0;
+    for _ in 0..2 {
+        let signed_in = scene.login("a@example.com").await;
+        scene.proxy.round_trips();
+        let refresh_token = Some(signed_in.refresh_token.expose());
+        scene.service.logout(None, refresh_token, &scene.client).await.unwrap();
+        trips = scene.proxy.round_trips();
+    }
+    assert_eq!(trips, 3);
+}
+
+fn service(store: PgStore) -> IdentSphere {
+    let master = MasterKey::generate(&OsRandom);
+    let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
+    let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 1 };
+    let ports = Ports {
+        store: Arc::new(store),
+        hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
+        vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        refresh_key: RefreshKey::new(master.derive(purpose::REFRESH_TOKENS)),
+    };
+    let policy = Policy {
+        issuer: "https://id.example.com".to_owned(),
+        audience: None,
+        access_ttl: Duration::from_secs(900),
+        session_ttl: DAY * 30,
+        refresh_grace: Duration::from_secs(10),
+        keys: KeyPolicy {
+            rotation_interval: DAY * 90,
+            publish_ahead: DAY,
+            keep_retired: Policy::MAX_ACCESS_TTL,
+        },
+        limits: Some(RateLimits::standard()),
+        rbac: RbacConfig::default_matrix(),
+    };
+    IdentSphere::new(ports, policy)
+}

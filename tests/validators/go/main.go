@@ -1,0 +1,34 @@
+// Validates access tokens with golang-jwt: validate ISSUER KEY_SET_URL
+//
+// Each line {"token": ...} is answered with {"accepted": claims} or {"refused": reason}.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"os"
+)
+
+func main() {
+	issuer, keys := os.Args[1], &KeySet{URL: os.Args[2]}
+	lines, answers := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var line struct{ Token string }
+		if err := lines.Decode(&line); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			log.Fatal(err)
+		}
+		answer := map[string]any{}
+		if claims, err := Validate(line.Token, keys, issuer); err != nil {
+			answer["refused"] = err.Error()
+		} else {
+			answer["accepted"] = claims
+		}
+		if err := answers.Encode(answer); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
