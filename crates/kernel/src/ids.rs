@@ -80,6 +80,8 @@ typed_ids! {
     AccessTokenId;
     /// A row of the audit log.
     AuditEventId;
+    /// One mail.
+    MailId;
     /// One HTTP request.
     RequestId;
 }
