@@ -27,6 +27,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "identsphere-sessions",
             "identsphere-tokens",
             "identsphere-audit",
+            "identsphere-factors",
         ],
         uses: &["kernel"],
         tests_use: &[],
@@ -201,6 +202,12 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-crypto"],
         tests_in: &[],
         why: "signing, sealing and password hashing are ports with one adapter",
+    },
+    Outsider {
+        crates: &["sha1", "png", "qrcode"],
+        only_in: &["identsphere-factors"],
+        tests_in: &[],
+        why: "one-time codes are computed and pictured in one place, and nothing else may rest on SHA-1",
     },
     Outsider {
         crates: &["getrandom", "rand*"],
