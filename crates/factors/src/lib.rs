@@ -1,4 +1,5 @@
-//! What proves a person besides a password: one-time codes ([`totp`]), recovery codes ([`recovery`]).
+//! What proves a person besides a password: one-time codes ([`totp`]), recovery codes ([`recovery`]), passkeys
+//! ([`passkey`]).
 //!
 //! Everything here is a decision about values. This crate must never read a clock, a store or a request, and it draws
 //! no randomness of its own: the present and a source of randomness are parameters. Counting attempts, keeping the last
@@ -7,5 +8,6 @@
 //!
 //! To add a factor, add a module of its own that says how it is enrolled and when it is proven.
 
+pub mod passkey;
 pub mod recovery;
 pub mod totp;

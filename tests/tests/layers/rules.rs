@@ -30,7 +30,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "identsphere-factors",
         ],
         uses: &["kernel"],
-        tests_use: &[],
+        tests_use: &["identsphere-testkit", "identsphere-crypto"],
         why: "domains never know each other: they meet in the use cases of core",
     },
     Layer {
@@ -202,6 +202,12 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-crypto"],
         tests_in: &[],
         why: "signing, sealing and password hashing are ports with one adapter",
+    },
+    Outsider {
+        crates: &["passkey*"],
+        only_in: &["identsphere-testkit"],
+        tests_in: &[],
+        why: "other people's authenticator proves our relying party: neither may be made of the other",
     },
     Outsider {
         crates: &["sha1", "png", "qrcode"],
