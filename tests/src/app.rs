@@ -8,8 +8,7 @@ use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
-use identsphere_testkit::ManualClock;
+use identsphere_testkit::{Mailbox, ManualClock};
 use identsphere_tokens::KeyPolicy;
 use serde_json::{Value, json};
 
@@ -162,7 +161,8 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         )),
         clock,
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(master.derive(identsphere_crypto::purpose::REFRESH_TOKENS)),
+        secrets: master.secrets(),
+        mailer: Arc::new(Mailbox::default()),
     }
 }
 
@@ -179,6 +179,7 @@ fn policy(origin: &str) -> Policy {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
+        frontend_url: origin.to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use identsphere_core::{
     EndScope, IdentSphere, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn,
 };
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
+use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_e2e::PASSWORD;
 use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::{ClientInfo, RefreshKey};
+use identsphere_sessions::ClientInfo;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
-use identsphere_testkit::{Proxy, fresh_schema_name};
+use identsphere_testkit::{Mailbox, Proxy, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -157,7 +157,8 @@ fn service(store: PgStore) -> IdentSphere {
         vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(master.derive(purpose::REFRESH_TOKENS)),
+        secrets: master.secrets(),
+        mailer: Arc::new(Mailbox::default()),
     };
     let policy = Policy {
         issuer: "https://id.example.com".to_owned(),
@@ -171,6 +172,7 @@ fn service(store: PgStore) -> IdentSphere {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
+        frontend_url: "https://id.example.com".to_owned(),
         rbac: RbacConfig::default_matrix(),
     };
     IdentSphere::new(ports, policy)

@@ -22,6 +22,7 @@ mod list_sessions;
 mod login;
 mod logout;
 mod mail;
+mod outbox;
 mod policy;
 mod recent;
 mod refresh;
@@ -40,9 +41,10 @@ pub use key_ring::PublishedKeys;
 pub use limits::{BucketKey, Quota, RateLimits, Take};
 pub use login::Login;
 pub use mail::{Language, Mail, MailContent, MailError, MailSecret, Mailer};
+pub use outbox::{OutboxEntry, OutboxRepo, OutboxStore, Sealing, Unsealable};
 pub use policy::Policy;
 pub use register::Register;
-pub use service::{IdentSphere, Ports};
+pub use service::{IdentSphere, Ports, Secrets};
 pub use store::{
     Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
