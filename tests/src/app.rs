@@ -106,6 +106,18 @@ impl App {
         self.origin.clone()
     }
 
+    /// Does what lies in the outbox, and what that puts there; then every mail has arrived.
+    pub async fn deliver(&self) -> &Mailbox {
+        while self.service.work_outbox().await.unwrap() > 0 {}
+        &self.data.mailbox
+    }
+
+    /// The code, or the token of the link, in the newest mail of a kind to an address.
+    pub async fn mailed(&self, email: &str, kind: &str) -> String {
+        let secret = self.deliver().await.secret(email, kind);
+        secret.unwrap_or_else(|| panic!("no mail `{kind}` to {email}"))
+    }
+
     /// Somebody without cookies.
     pub fn caller(&self) -> Caller {
         Caller::new(self.address)
@@ -162,7 +174,7 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         clock,
         random: Arc::new(OsRandom),
         secrets: master.secrets(),
-        mailer: Arc::new(Mailbox::default()),
+        mailer: data.mailbox.clone(),
     }
 }
 

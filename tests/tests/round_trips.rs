@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use identsphere_core::{
-    EndScope, IdentSphere, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn,
+    EndScope, IdentSphere, Language, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn, Visitor,
 };
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_e2e::PASSWORD;
@@ -37,6 +37,10 @@ impl Scene {
         Self { service, proxy, client: ClientInfo::default() }
     }
 
+    fn visitor(&self) -> Visitor<'_> {
+        Visitor { client: &self.client, device: None, language: Language::En }
+    }
+
     async fn register(&self, email: &str) -> SignedIn {
         let input = Register {
             email,
@@ -45,11 +49,11 @@ impl Scene {
             organization_slug: None,
             display_name: None,
         };
-        self.service.register(input, &self.client).await.unwrap()
+        self.service.register(input, &self.visitor()).await.unwrap()
     }
 
     async fn login(&self, email: &str) -> SignedIn {
-        self.service.login(Login { email, password: PASSWORD }, &self.client).await.unwrap()
+        self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap()
     }
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {

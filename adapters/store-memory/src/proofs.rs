@@ -147,6 +147,15 @@ impl ProofStore for MemoryStore {
         Ok(self.change(|state| state.proofs.count_attempt(user, now)).await)
     }
 
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        let is_it = |one: &&PasswordReset| one.hash == *hash && now < one.expires_at;
+        Ok(self.snapshot().proofs.resets.values().find(is_it).cloned())
+    }
+
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let limit = usize::try_from(limit).map_err(StoreError::corrupt)?;
         let swept = self.change(|state| state.proofs.sweep(now, limit)).await;

@@ -147,6 +147,22 @@ impl ProofStore for PgStore {
         row.map(CodeChallenge::try_from).transpose()
     }
 
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        let wanted = resets::table
+            .filter(resets::token_hash.eq(hash.as_bytes().to_vec()))
+            .filter(resets::expires_at.gt(now.to_chrono()))
+            .select(ResetRow::as_select());
+        let row: Option<ResetRow> = self
+            .pool
+            .ask(|mut connection| wanted.get_result(&mut connection).map(OptionalExtension::optional).boxed())
+            .await?;
+        row.map(PasswordReset::try_from).transpose()
+    }
+
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         // One statement; rows that somebody holds are left for the next time.
         let sweep = diesel::sql_query(

@@ -163,6 +163,19 @@ impl ProofStore for SqliteStore {
         Ok(row.map(CodeChallenge::from))
     }
 
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        let wanted = resets::table
+            .filter(resets::token_hash.eq(AsBytes(*hash)))
+            .filter(resets::expires_at.gt(AsText(now)))
+            .select(ResetRow::as_select());
+        let row = self.readers.run(move |connection| wanted.get_result(connection).optional()).await?;
+        Ok(row.map(PasswordReset::from))
+    }
+
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SWEEPS: [&str; 3] = [
             "DELETE FROM email_verification_tokens WHERE token_hash IN \

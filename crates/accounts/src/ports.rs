@@ -104,6 +104,10 @@ pub trait ProofStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<CodeChallenge>, StoreError>;
 
+    /// The password reset with this hash, which stays.
+    async fn find_reset(&self, hash: &TokenHash, now: Timestamp)
+    -> Result<Option<PasswordReset>, StoreError>;
+
     /// Deletes at most `limit` of each kind that ended before `now`; how many there were.
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

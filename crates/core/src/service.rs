@@ -1,6 +1,7 @@
 //! The service: ports, policy, and what they need between calls.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use identsphere_accounts::CodeKey;
 use identsphere_kernel::{Clock, Duration, SecureRandom, Timestamp};
@@ -54,6 +55,8 @@ pub struct IdentSphere {
     pub(crate) recent: Arc<RecentPrincipals>,
     /// Notified when something may have been posted.
     pub(crate) mail: Arc<Notify>,
+    /// How many entries of the outbox waited a while ago.
+    pub(crate) waiting: AtomicU64,
     authorizer: Authorizer,
 }
 
@@ -67,7 +70,7 @@ impl IdentSphere {
         let tokens =
             AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
         let authorizer = Authorizer::new(policy.rbac.clone());
-        Self { ports, policy, tokens, recent, mail, authorizer }
+        Self { ports, policy, tokens, recent, mail, waiting: AtomicU64::new(0), authorizer }
     }
 
     /// What the operator decided.

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use identsphere_accounts::{CodeChallenge, ProofRepo, ProofStore, UserRepo};
+use identsphere_accounts::{CodeChallenge, PasswordReset, ProofRepo, ProofStore, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, UserId};
+use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::OrganizationRepo;
 use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
@@ -108,6 +108,14 @@ impl ProofStore for WatchedStore {
         now: Timestamp,
     ) -> Result<Option<CodeChallenge>, StoreError> {
         self.inner.count_code_attempt(user, now).await
+    }
+
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        self.inner.find_reset(hash, now).await
     }
 
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -144,6 +144,15 @@ impl ProofStore for NaiveStore {
         Ok(self.write(|data| data.mailboxes.count_code_attempt(user, now)).await)
     }
 
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        let is_it = |one: &&PasswordReset| one.hash == *hash && now < one.expires_at;
+        Ok(self.read(|data| data.mailboxes.resets.iter().find(is_it).cloned()))
+    }
+
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         Ok(self
             .write(|data| {

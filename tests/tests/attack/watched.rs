@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use identsphere_accounts::{CodeChallenge, ProofStore};
+use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
 use identsphere_core::{
     OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
     SchemaState, SignInRecord, Store, Take, Tx,
 };
-use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, UserId};
+use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
@@ -87,6 +87,14 @@ impl ProofStore for Watched {
         now: Timestamp,
     ) -> Result<Option<CodeChallenge>, StoreError> {
         self.asked().count_code_attempt(user, now).await
+    }
+
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        self.asked().find_reset(hash, now).await
     }
 
     async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
