@@ -11,7 +11,6 @@ use identsphere_http::{
 };
 use identsphere_kernel::{Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::KeyPolicy;
 use tokio::runtime::{Builder, Runtime};
@@ -64,7 +63,8 @@ impl World {
             vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master_key, Arc::new(OsRandom))),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
-            refresh_key: RefreshKey::new(SecretBytes::new([7; 32])),
+            secrets: master_key.secrets(),
+            mailer: Arc::new(Mailbox::default()),
         };
         let core = Arc::new(IdentSphere::new(ports, policy()));
         runtime(|runtime| runtime.block_on(core.prepare()).expect("a key"));
@@ -128,6 +128,7 @@ fn policy() -> Policy {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: None,
+        frontend_url: "http://localhost".to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

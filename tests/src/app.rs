@@ -8,8 +8,7 @@ use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
-use identsphere_testkit::ManualClock;
+use identsphere_testkit::{Mailbox, ManualClock};
 use identsphere_tokens::KeyPolicy;
 use serde_json::{Value, json};
 
@@ -107,6 +106,18 @@ impl App {
         self.origin.clone()
     }
 
+    /// Does what lies in the outbox, and what that puts there; then every mail has arrived.
+    pub async fn deliver(&self) -> &Mailbox {
+        while self.service.work_outbox().await.unwrap() > 0 {}
+        &self.data.mailbox
+    }
+
+    /// The code, or the token of the link, in the newest mail of a kind to an address.
+    pub async fn mailed(&self, email: &str, kind: &str) -> String {
+        let secret = self.deliver().await.secret(email, kind);
+        secret.unwrap_or_else(|| panic!("no mail `{kind}` to {email}"))
+    }
+
     /// Somebody without cookies.
     pub fn caller(&self) -> Caller {
         Caller::new(self.address)
@@ -162,7 +173,8 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         )),
         clock,
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(master.derive(identsphere_crypto::purpose::REFRESH_TOKENS)),
+        secrets: master.secrets(),
+        mailer: data.mailbox.clone(),
     }
 }
 
@@ -179,6 +191,7 @@ fn policy(origin: &str) -> Policy {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
+        frontend_url: origin.to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -12,7 +12,7 @@ use identsphere_kernel::{OsRandom, SecretString};
 use identsphere_store_memory::MemoryStore;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
 use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
-use identsphere_testkit::{PostgresServer, fresh_schema_name};
+use identsphere_testkit::{Mailbox, PostgresServer, fresh_schema_name};
 use tokio_postgres::NoTls;
 
 /// Which store.
@@ -29,6 +29,8 @@ pub struct Data {
     pub master: MasterKey,
     /// Which of the keys that this process makes is the next one here, on whichever node.
     pub next_key: Arc<AtomicUsize>,
+    /// Where the mail of all nodes arrives.
+    pub mailbox: Arc<Mailbox>,
     place: Place,
 }
 
@@ -51,7 +53,12 @@ impl Data {
             }
             Engine::Postgres => Place::Postgres { schema: SchemaName::parse(&fresh_schema_name()).unwrap() },
         };
-        Self { master: MASTER.clone(), next_key: Arc::new(AtomicUsize::new(first_key)), place }
+        Self {
+            master: MASTER.clone(),
+            next_key: Arc::new(AtomicUsize::new(first_key)),
+            mailbox: Arc::default(),
+            place,
+        }
     }
 
     /// The kind of store.

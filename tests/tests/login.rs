@@ -29,7 +29,7 @@ async fn the_right_password_signs_in_under_any_spelling_of_the_address(app: App)
         let answer = login(&app, &spelling, PASSWORD).await;
         answer.assert_status(200);
         assert_eq!(answer.json()["user"]["email"], email);
-        assert_eq!(answer.cookies().len(), 3);
+        assert_eq!(answer.cookies().len(), 4);
     }
 }
 

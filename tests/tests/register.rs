@@ -46,6 +46,7 @@ async fn a_browser_signs_up_and_gets_cookies(app: App) {
         ("identsphere_at", true, "/", 900),
         ("identsphere_rt", true, "/v1/auth", 2_592_000),
         ("identsphere_csrf", false, "/", 900),
+        ("identsphere_device", true, "/v1/auth", 34_560_000),
     ];
     assert_eq!(cookies.len(), expected.len(), "{cookies:?}");
     for (name, http_only, path, max_age) in expected {

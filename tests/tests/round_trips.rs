@@ -5,15 +5,15 @@
 use std::sync::Arc;
 
 use identsphere_core::{
-    EndScope, IdentSphere, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn,
+    EndScope, IdentSphere, Language, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn, Visitor,
 };
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
+use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_e2e::PASSWORD;
 use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::{ClientInfo, RefreshKey};
+use identsphere_sessions::ClientInfo;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
-use identsphere_testkit::{Proxy, fresh_schema_name};
+use identsphere_testkit::{Mailbox, Proxy, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -37,6 +37,10 @@ impl Scene {
         Self { service, proxy, client: ClientInfo::default() }
     }
 
+    fn visitor(&self) -> Visitor<'_> {
+        Visitor { client: &self.client, device: None, language: Language::En }
+    }
+
     async fn register(&self, email: &str) -> SignedIn {
         let input = Register {
             email,
@@ -45,11 +49,11 @@ impl Scene {
             organization_slug: None,
             display_name: None,
         };
-        self.service.register(input, &self.client).await.unwrap()
+        self.service.register(input, &self.visitor()).await.unwrap()
     }
 
     async fn login(&self, email: &str) -> SignedIn {
-        self.service.login(Login { email, password: PASSWORD }, &self.client).await.unwrap()
+        self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap()
     }
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
@@ -157,7 +161,8 @@ fn service(store: PgStore) -> IdentSphere {
         vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(master.derive(purpose::REFRESH_TOKENS)),
+        secrets: master.secrets(),
+        mailer: Arc::new(Mailbox::default()),
     };
     let policy = Policy {
         issuer: "https://id.example.com".to_owned(),
@@ -171,6 +176,7 @@ fn service(store: PgStore) -> IdentSphere {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
+        frontend_url: "https://id.example.com".to_owned(),
         rbac: RbacConfig::default_matrix(),
     };
     IdentSphere::new(ports, policy)

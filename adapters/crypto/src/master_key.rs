@@ -1,13 +1,20 @@
 //! The one secret of a deployment, and the keys that are derived from it.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose};
 use hmac::{Hmac, KeyInit, Mac};
+use identsphere_accounts::CodeKey;
+use identsphere_core::Secrets;
 use identsphere_kernel::{SecretBytes, SecretString, SecureRandom};
+use identsphere_sessions::{DisownKey, RefreshKey};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::Sealer;
 
 /// What keys are derived for. Two purposes never share a key; changing a text here changes the key.
 pub mod purpose {
@@ -17,6 +24,12 @@ pub mod purpose {
     pub const CSRF: &str = "identsphere csrf";
     /// The key that seals the private halves of signing keys.
     pub const SIGNING_KEYS: &str = "identsphere signing keys";
+    /// The key that hashes sign-in codes.
+    pub const SIGN_IN_CODES: &str = "identsphere sign-in codes";
+    /// The key of the tokens that end a session from a mail.
+    pub const DISOWNED_SESSIONS: &str = "identsphere disowned sessions";
+    /// The key that seals what waits in the outbox.
+    pub const OUTBOX: &str = "identsphere outbox";
     /// What names a master key without telling anything about it.
     pub(crate) const KEY_ID: &str = "identsphere master key id";
 }
@@ -75,6 +88,16 @@ impl MasterKey {
     /// The key for one of the [`purpose`]s: HKDF-SHA256 (RFC 5869 §2) with the purpose as `info`.
     pub fn derive(&self, purpose: &str) -> SecretBytes<32> {
         hkdf(self.0.expose(), purpose.as_bytes())
+    }
+
+    /// Every key that the use cases need.
+    pub fn secrets(&self) -> Secrets {
+        Secrets {
+            refresh: RefreshKey::new(self.derive(purpose::REFRESH_TOKENS)),
+            codes: CodeKey::new(self.derive(purpose::SIGN_IN_CODES)),
+            disown: DisownKey::new(self.derive(purpose::DISOWNED_SESSIONS)),
+            outbox: Arc::new(Sealer::new(self, purpose::OUTBOX)),
+        }
     }
 
     /// Four bytes that tell this key from another one; they are not secret.

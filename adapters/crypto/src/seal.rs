@@ -3,6 +3,7 @@
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use identsphere_core::{Sealing, Unsealable};
 use identsphere_kernel::SecureRandom;
 use zeroize::Zeroizing;
 
@@ -83,6 +84,16 @@ impl Sealer {
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 const TAG: usize = 16;
+
+impl Sealing for Sealer {
+    fn seal(&self, row: &str, secret: &[u8], random: &dyn SecureRandom) -> Vec<u8> {
+        Self::seal(self, row, secret, random)
+    }
+
+    fn open(&self, row: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        Self::open(self, row, sealed).map_err(|error| Unsealable(error.into()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

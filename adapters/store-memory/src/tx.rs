@@ -1,9 +1,9 @@
 //! Transactions: a copy of the state that takes the place of the original, or does not.
 
 use async_trait::async_trait;
-use identsphere_accounts::UserRepo;
+use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{RateLimitRepo, Take, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
 use identsphere_sessions::SessionRepo;
@@ -14,6 +14,8 @@ use crate::MemoryStore;
 use crate::audit::AuditLog;
 use crate::keys::Keys;
 use crate::organizations::Organizations;
+use crate::outbox::Outbox;
+use crate::proofs::Proofs;
 use crate::sessions::Sessions;
 use crate::users::Users;
 
@@ -23,7 +25,9 @@ pub(crate) struct State {
     pub(crate) users: Users,
     pub(crate) organizations: Organizations,
     pub(crate) sessions: Sessions,
+    pub(crate) proofs: Proofs,
     pub(crate) keys: Keys,
+    pub(crate) outbox: Outbox,
     pub(crate) audit: AuditLog,
 }
 
@@ -45,7 +49,7 @@ impl MemoryTx {
     }
 
     /// Answers a write, and remembers whether one was refused.
-    pub(crate) fn written(&mut self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn written<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         self.broken |= outcome.is_err();
         outcome
     }
@@ -65,11 +69,19 @@ impl Tx for MemoryTx {
         self
     }
 
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self
+    }
+
     fn keys(&mut self) -> &mut dyn KeyRepo {
         self
     }
 
     fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
         self
     }
 

@@ -1,8 +1,8 @@
 //! Users, found by id and by the key of their address.
 
 use async_trait::async_trait;
-use identsphere_accounts::{PasswordHash, User, UserRepo};
-use identsphere_kernel::{EmailKey, StoreError, Timestamp, UserId};
+use identsphere_accounts::{MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, UserId};
 use rpds::HashTrieMapSync;
 
 use crate::tx::{MemoryTx, State, conflict, dangling};
@@ -27,6 +27,33 @@ impl Users {
 
     pub(crate) fn find(&self, email: &EmailKey) -> Option<&UserRecord> {
         self.get(*self.by_email.get(email)?)
+    }
+
+    fn active(&mut self, id: UserId) -> Option<&mut UserRecord> {
+        self.by_id.get_mut(&id).filter(|record| record.user.status == UserStatus::Active)
+    }
+
+    fn prove_mailbox(&mut self, id: UserId, email: &EmailKey, at: Timestamp) -> Option<MailboxProof> {
+        let user = &mut self.active(id).filter(|record| record.user.email.key() == email)?.user;
+        if user.email_verified {
+            return Some(MailboxProof::Again);
+        }
+        user.email_verified = true;
+        user.updated_at = at;
+        Some(MailboxProof::First)
+    }
+
+    fn change_email(&mut self, id: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+        if self.by_email.get(email.key()).is_some_and(|owner| *owner != id) {
+            return Err(conflict("users_email_key_key"));
+        }
+        let Some(record) = self.active(id) else { return Ok(false) };
+        let before = std::mem::replace(&mut record.user.email, email.clone());
+        record.user.email_verified = true;
+        record.user.updated_at = at;
+        self.by_email.remove_mut(before.key());
+        self.by_email.insert_mut(email.key().clone(), id);
+        Ok(true)
     }
 
     fn insert(&mut self, record: UserRecord) -> Result<(), StoreError> {
@@ -69,6 +96,34 @@ impl UserRepo for MemoryTx {
         let record = self.state.users.by_id.get_mut(&user);
         if let Some(record) = record.filter(|record| record.password_hash.as_ref() == Some(old)) {
             record.password_hash = Some(new.clone());
+            record.user.updated_at = at;
+        }
+        Ok(())
+    }
+
+    async fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Result<Option<MailboxProof>, StoreError> {
+        Ok(self.state.users.prove_mailbox(user, email, at))
+    }
+
+    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+        let outcome = self.state.users.change_email(user, email, at);
+        self.written(outcome)
+    }
+
+    async fn replace_password(
+        &mut self,
+        user: UserId,
+        password: Option<&PasswordHash>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        if let Some(record) = self.state.users.by_id.get_mut(&user) {
+            record.password_hash = password.cloned();
+            record.user.last_password_change = Some(at);
             record.user.updated_at = at;
         }
         Ok(())

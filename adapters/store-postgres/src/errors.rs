@@ -4,7 +4,7 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use identsphere_kernel::StoreError;
 
 /// The uniqueness rules that a caller may run into, as the ports name them.
-const CONSTRAINTS: [&str; 8] = [
+const CONSTRAINTS: [&str; 9] = [
     "users_email_key_key",
     "users_pkey",
     "organizations_slug_key",
@@ -13,6 +13,7 @@ const CONSTRAINTS: [&str; 8] = [
     "user_sessions_pkey",
     "signing_keys_pkey",
     "signing_keys_predecessor_key",
+    "outbox_pkey",
 ];
 
 /// What an error of the driver means to a caller.

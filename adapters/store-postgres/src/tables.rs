@@ -75,6 +75,50 @@ diesel::table! {
 }
 
 diesel::table! {
+    email_verification_tokens (user_id, changes_address) {
+        user_id -> Uuid,
+        changes_address -> Bool,
+        token_hash -> Binary,
+        email -> Text,
+        email_key -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    password_reset_tokens (user_id) {
+        user_id -> Uuid,
+        token_hash -> Binary,
+        email_key -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    email_otp_challenges (user_id) {
+        user_id -> Uuid,
+        code_hash -> Binary,
+        email_key -> Text,
+        attempts -> Integer,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outbox (id) {
+        id -> Uuid,
+        sealed -> Binary,
+        attempts -> Integer,
+        created_at -> Timestamptz,
+        due_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     signing_keys (kid) {
         kid -> Text,
         public_n -> Binary,

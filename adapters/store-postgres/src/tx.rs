@@ -20,9 +20,9 @@ use diesel::result::QueryResult;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures::FutureExt;
 use futures::future::{BoxFuture, MaybeDone, join, maybe_done};
-use identsphere_accounts::UserRepo;
+use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{RateLimitRepo, Take, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
 use identsphere_sessions::SessionRepo;
@@ -114,11 +114,19 @@ impl Tx for PgTx {
         self
     }
 
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self
+    }
+
     fn keys(&mut self) -> &mut dyn KeyRepo {
         self
     }
 
     fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
         self
     }
 

@@ -3,11 +3,15 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use identsphere_accounts::{DisplayName, PasswordHash, User, UserRepo, UserStatus};
-use identsphere_kernel::{Email, OrganizationId, StoreError, Timestamp, UserId};
+use diesel::sql_types::{Bool, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use futures::FutureExt;
+use identsphere_accounts::{DisplayName, MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_kernel::{Email, EmailKey, OrganizationId, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
 use uuid::Uuid;
 
+use crate::prepared::Prepared;
 use crate::tables::users;
 use crate::tx::PgTx;
 
@@ -41,6 +45,64 @@ impl UserRepo for PgTx {
         );
         Ok(())
     }
+
+    async fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Result<Option<MailboxProof>, StoreError> {
+        // Whoever comes second waits for the row, and then reads what the first made of it.
+        let prove = diesel::sql_query(
+            "WITH theirs AS (SELECT id, email_verified FROM users \
+             WHERE id = $1 AND email_key = $2 AND status = 'active' FOR UPDATE) \
+             UPDATE users SET email_verified = true, \
+             updated_at = CASE WHEN theirs.email_verified THEN users.updated_at ELSE $3 END \
+             FROM theirs WHERE users.id = theirs.id RETURNING theirs.email_verified AS was_verified",
+        );
+        let prove = Prepared(
+            prove
+                .bind::<SqlUuid, _>(user.as_uuid())
+                .bind::<Text, _>(email.as_str().to_owned())
+                .bind::<Timestamptz, _>(at.to_chrono()),
+        );
+        let found: Vec<ProofRow> = self.ask(|mut connection| prove.load(&mut connection).boxed()).await?;
+        let proof = |row: &ProofRow| if row.was_verified { MailboxProof::Again } else { MailboxProof::First };
+        Ok(found.iter().map(proof).next())
+    }
+
+    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+        let active = users::table
+            .filter(users::id.eq(user.as_uuid()))
+            .filter(users::status.eq(UserStatus::Active.name()));
+        let change = Prepared(diesel::update(active).set((
+            users::email.eq(email.as_str().to_owned()),
+            users::email_key.eq(email.key().as_str().to_owned()),
+            users::email_verified.eq(true),
+            users::updated_at.eq(at.to_chrono()),
+        )));
+        Ok(self.ask(|mut connection| change.execute(&mut connection)).await? > 0)
+    }
+
+    async fn replace_password(
+        &mut self,
+        user: UserId,
+        password: Option<&PasswordHash>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.hold(diesel::update(users::table.filter(users::id.eq(user.as_uuid()))).set((
+            users::password_hash.eq(password.map(|hash| hash.as_str().to_owned())),
+            users::last_password_change.eq(at.to_chrono()),
+            users::updated_at.eq(at.to_chrono()),
+        )));
+        Ok(())
+    }
+}
+
+#[derive(QueryableByName)]
+struct ProofRow {
+    #[diesel(sql_type = Bool)]
+    was_verified: bool,
 }
 
 /// A user as its row has it.

@@ -5,7 +5,7 @@ use identsphere_kernel::StoreError;
 use identsphere_kernel::store_error::Cause;
 
 /// SQLite names the columns of a violated rule, not the rule: here is which rule has which columns.
-const RULES: [(&str, &str); 9] = [
+const RULES: [(&str, &str); 10] = [
     ("users.email_key", "users_email_key_key"),
     ("users.id", "users_pkey"),
     ("organizations.slug", "organizations_slug_key"),
@@ -18,6 +18,7 @@ const RULES: [(&str, &str); 9] = [
     ("signing_keys.kid", "signing_keys_pkey"),
     ("signing_keys.predecessor", "signing_keys_predecessor_key"),
     ("audit_logs.id", "audit_logs_pkey"),
+    ("outbox.id", "outbox_pkey"),
 ];
 
 /// Sorts a failure of a statement by its meaning.

@@ -78,6 +78,59 @@ table! {
 }
 
 table! {
+    email_verification_tokens (user_id, changes_address) {
+        user_id -> Binary,
+        changes_address -> Bool,
+        token_hash -> Binary,
+        email -> Text,
+        email_key -> Text,
+        created_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
+    password_reset_tokens (user_id) {
+        user_id -> Binary,
+        token_hash -> Binary,
+        email_key -> Text,
+        created_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
+    email_otp_challenges (user_id) {
+        user_id -> Binary,
+        code_hash -> Binary,
+        email_key -> Text,
+        attempts -> Integer,
+        created_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
+    known_browsers (user_id, browser) {
+        user_id -> Binary,
+        browser -> Binary,
+        first_seen_at -> Text,
+        last_seen_at -> Text,
+    }
+}
+
+table! {
+    outbox (id) {
+        id -> Binary,
+        sealed -> Binary,
+        attempts -> Integer,
+        created_at -> Text,
+        due_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
     signing_keys (kid) {
         kid -> Text,
         public_n -> Binary,

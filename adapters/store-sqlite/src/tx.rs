@@ -10,9 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
-use identsphere_accounts::UserRepo;
+use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{RateLimitRepo, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, Tx};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
 use identsphere_sessions::SessionRepo;
@@ -96,11 +96,19 @@ impl Tx for SqliteTx {
         self
     }
 
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self
+    }
+
     fn keys(&mut self) -> &mut dyn KeyRepo {
         self
     }
 
     fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
         self
     }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use identsphere_accounts::{PasswordHash, User, UserRepo};
-use identsphere_kernel::{StoreError, Timestamp, UserId};
+use identsphere_accounts::{MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
 
 use crate::tables::users;
@@ -49,6 +49,67 @@ impl UserRepo for SqliteTx {
                 .filter(users::id.eq(AsBytes(user)))
                 .filter(users::password_hash.eq(old.as_str()))
                 .set((users::password_hash.eq(new.as_str()), users::updated_at.eq(AsText(at))))
+                .execute(connection)
+                .map(drop)
+        })
+    }
+
+    async fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Result<Option<MailboxProof>, StoreError> {
+        let email = email.clone();
+        self.ask(move |connection| {
+            let theirs = users::table
+                .filter(users::id.eq(AsBytes(user)))
+                .filter(users::email_key.eq(email.as_str()))
+                .filter(users::status.eq(AsText(UserStatus::Active)));
+            let verified = theirs.select(users::email_verified).get_result::<bool>(connection).optional()?;
+            if verified == Some(false) {
+                diesel::update(theirs)
+                    .set((users::email_verified.eq(true), users::updated_at.eq(AsText(at))))
+                    .execute(connection)?;
+            }
+            Ok(verified.map(|verified| if verified { MailboxProof::Again } else { MailboxProof::First }))
+        })
+        .await
+    }
+
+    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+        let email = email.clone();
+        self.ask(move |connection| {
+            let active = users::table
+                .filter(users::id.eq(AsBytes(user)))
+                .filter(users::status.eq(AsText(UserStatus::Active)));
+            let changed = diesel::update(active)
+                .set((
+                    users::email.eq(email.as_str()),
+                    users::email_key.eq(email.key().as_str()),
+                    users::email_verified.eq(true),
+                    users::updated_at.eq(AsText(at)),
+                ))
+                .execute(connection)?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    async fn replace_password(
+        &mut self,
+        user: UserId,
+        password: Option<&PasswordHash>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let password = password.cloned();
+        self.hold(move |connection| {
+            diesel::update(users::table.find(AsBytes(user)))
+                .set((
+                    users::password_hash.eq(password.as_ref().map(PasswordHash::as_str)),
+                    users::last_password_change.eq(Some(AsText(at))),
+                    users::updated_at.eq(AsText(at)),
+                ))
                 .execute(connection)
                 .map(drop)
         })

@@ -10,7 +10,7 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use identsphere_accounts::UserStatus;
-use identsphere_kernel::{AuditEventId, OrganizationId, SessionId, Timestamp, TokenHash, UserId};
+use identsphere_kernel::{AuditEventId, MailId, OrganizationId, SessionId, Timestamp, TokenHash, UserId};
 use identsphere_sessions::{AssuranceLevel, AuthMethod};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub(crate) struct AsText<T>(pub(crate) T);
 #[diesel(sql_type = Binary)]
 pub(crate) struct AsBytes<T>(pub(crate) T);
 
-/// How many refresh tokens a family had before this one.
+/// A count: refresh tokens of a family before this one, attempts.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
 #[diesel(sql_type = BigInt)]
 pub(crate) struct Generation(pub(crate) u32);
@@ -138,7 +138,7 @@ macro_rules! bytes_form_of_ids {
     )+};
 }
 
-bytes_form_of_ids!(UserId, OrganizationId, SessionId, AuditEventId);
+bytes_form_of_ids!(UserId, OrganizationId, SessionId, AuditEventId, MailId);
 
 impl BytesForm for TokenHash {
     fn to_bytes(&self) -> Vec<u8> {

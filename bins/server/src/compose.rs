@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Store};
+use identsphere_core::{IdentSphere, Mail, MailError, Mailer, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
 use identsphere_settings::{self as settings, Settings, StoreLocation};
 use identsphere_store_memory::MemoryStore;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
@@ -73,9 +72,24 @@ pub(crate) fn join(
         vault: Arc::new(vault(settings, master_key)?),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(master_key.derive(purpose::REFRESH_TOKENS)),
+        secrets: master_key.secrets(),
+        mailer: Arc::new(LoggedMail),
     };
     Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
+}
+
+/// Mail that nobody delivers yet.
+struct LoggedMail;
+
+#[async_trait::async_trait]
+impl Mailer for LoggedMail {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        tracing::info!(
+            mail.kind = mail.content.name(),
+            "a mail is due, and there is no way to deliver it yet"
+        );
+        Ok(())
+    }
 }
 
 /// What makes and opens signing keys.
@@ -157,6 +171,7 @@ fn policy(settings: &Settings) -> Policy {
         refresh_grace: tokens.refresh_grace,
         keys: key_policy(settings),
         limits: settings.rate_limits.then(RateLimits::standard),
+        frontend_url: settings.public_base_url.to_string().trim_end_matches('/').to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

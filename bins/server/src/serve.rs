@@ -48,13 +48,16 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
         say(&hello::hello(&settings.public_base_url.to_string()));
     }
 
+    let mail = service.clone();
     let upkeep = tokio::spawn(async move { service.run_upkeep().await });
+    let mail = tokio::spawn(async move { mail.run_outbox().await });
     let stop = told_to_stop(signals, drain, settings.drain);
     let ended = tokio::select! {
         ended = identsphere_actix::serve(listener, app, settings.workers, stop) => ended.map_err(Failure::Server),
         () = told_twice(impatience) => Err(Failure::Abandoned),
     };
     upkeep.abort();
+    mail.abort();
     tracing::info!("stopped");
     ended
 }

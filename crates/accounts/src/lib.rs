@@ -8,8 +8,13 @@
 
 mod password;
 mod ports;
+mod proof;
 mod user;
 
 pub use password::{Password, PasswordError, PasswordHash};
-pub use ports::UserRepo;
+pub use ports::{MailboxProof, ProofRepo, ProofStore, UserRepo};
+pub use proof::{
+    CodeChallenge, CodeKey, EmailVerification, LinkPurpose, LinkToken, PasswordReset, SignInCode,
+    VerificationKind,
+};
 pub use user::{DisplayName, FieldError, User, UserStatus};

@@ -1,9 +1,18 @@
 //! Where users are kept. Look-ups that join users with other domains are `identsphere-core`'s.
 
 use async_trait::async_trait;
-use identsphere_kernel::{StoreError, Timestamp, UserId};
+use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, TokenHash, UserId};
 
-use crate::{PasswordHash, User};
+use crate::{CodeChallenge, EmailVerification, PasswordHash, PasswordReset, User};
+
+/// Whether a mailbox had been proven before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailboxProof {
+    /// For the first time: whatever is on the account may be somebody else's.
+    First,
+    /// It had been.
+    Again,
+}
 
 /// Changes to users, inside a transaction.
 ///
@@ -24,4 +33,81 @@ pub trait UserRepo: Send {
         new: &PasswordHash,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Notes that whoever acts reads the mailbox of this address: it counts as verified. `None`, changing nothing,
+    /// unless the user is active and the address is still theirs. Of several at once, one is the first.
+    async fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Result<Option<MailboxProof>, StoreError>;
+
+    /// Gives an active user another address, which counts as verified. False, changing nothing, unless the user is
+    /// active. Conflict: `users_email_key_key` (the address is taken).
+    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Sets the password of a user, whatever it was; with `None` the account has none from now on. Sets
+    /// `last_password_change`. May be held back until commit.
+    async fn replace_password(
+        &mut self,
+        user: UserId,
+        password: Option<&PasswordHash>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+}
+
+/// Changes to what proves a mailbox, inside a transaction. Users must have been inserted before.
+///
+/// What is taken is gone: of several who take one at once, one gets it. What has expired is not there.
+#[async_trait]
+pub trait ProofRepo: Send {
+    /// Keeps a confirmation in place of the user's one of the same kind. May be held back until commit.
+    async fn put_verification(&mut self, verification: &EmailVerification) -> Result<(), StoreError>;
+
+    /// Takes the confirmation with this hash.
+    async fn take_verification(
+        &mut self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<EmailVerification>, StoreError>;
+
+    /// Keeps a password reset in place of the user's. May be held back until commit.
+    async fn put_reset(&mut self, reset: &PasswordReset) -> Result<(), StoreError>;
+
+    /// Takes the password reset with this hash.
+    async fn take_reset(
+        &mut self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError>;
+
+    /// Keeps a code in place of the user's, with no attempt counted. May be held back until commit.
+    async fn put_code(&mut self, challenge: &CodeChallenge) -> Result<(), StoreError>;
+
+    /// Takes the user's code if it has this hash; whether it was there. Looks at no count of attempts.
+    async fn take_code(&mut self, user: UserId, hash: &TokenHash, now: Timestamp)
+    -> Result<bool, StoreError>;
+
+    /// Deletes everything that is pending for a user. May be held back until commit.
+    async fn void_proofs(&mut self, user: UserId) -> Result<(), StoreError>;
+}
+
+/// Transitions and upkeep that need no transaction. Each is one statement.
+#[async_trait]
+pub trait ProofStore: Send + Sync {
+    /// Counts an attempt on a user's code, before it is looked at: the challenge, or `None` when there is none, it has
+    /// expired, or [`CodeChallenge::ATTEMPTS`] were counted. Of many at once no more than that get it.
+    async fn count_code_attempt(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<CodeChallenge>, StoreError>;
+
+    /// The password reset with this hash, which stays.
+    async fn find_reset(&self, hash: &TokenHash, now: Timestamp)
+    -> Result<Option<PasswordReset>, StoreError>;
+
+    /// Deletes at most `limit` of each kind that ended before `now`; how many there were.
+    async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -46,6 +46,16 @@ actions! {
     SessionRevoked = "auth.session.revoked";
     /// A replaced refresh token was presented; its family was revoked.
     SessionReuseDetected = "auth.session.reuse_detected";
+    /// Somebody signed in with a code from their mailbox.
+    EmailOtpLogin = "auth.email_otp.login";
+    /// A link to choose another password was sent.
+    PasswordResetRequested = "auth.password_reset.requested";
+    /// A password was chosen anew with such a link.
+    PasswordResetConsumed = "auth.password_reset.consumed";
+    /// A mailbox was proven.
+    EmailVerified = "users.email_verified";
+    /// An account has another address.
+    EmailChanged = "users.email_changed";
     /// A new signing key was published.
     KeysRotated = "keys.rotated";
 }

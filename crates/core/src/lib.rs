@@ -9,8 +9,12 @@
 //! in the store contract.
 
 mod access_tokens;
+mod answer;
 mod authenticate;
 mod authorize;
+mod change_email;
+mod disown_session;
+mod email_code;
 mod end_sessions;
 mod error;
 mod events;
@@ -22,16 +26,25 @@ mod list_sessions;
 mod login;
 mod logout;
 mod mail;
+mod outbox;
 mod policy;
+mod post;
 mod recent;
+mod reclaim;
 mod refresh;
 mod register;
+mod reset_password;
 mod service;
+mod sign_in;
 mod store;
 mod upkeep;
+mod verify_email;
+mod visitor;
 mod watched;
 
 pub use authorize::Authorizer;
+pub use change_email::ChangeEmail;
+pub use email_code::EmailCode;
 pub use end_sessions::EndScope;
 pub use error::{Error, FieldFault};
 pub use hashing::{HashError, PasswordHasher, Verification};
@@ -40,11 +53,14 @@ pub use key_ring::PublishedKeys;
 pub use limits::{BucketKey, Quota, RateLimits, Take};
 pub use login::Login;
 pub use mail::{Language, Mail, MailContent, MailError, MailSecret, Mailer};
+pub use outbox::{OutboxEntry, OutboxRepo, OutboxStore, Sealing, Unsealable};
 pub use policy::Policy;
 pub use register::Register;
-pub use service::{IdentSphere, Ports};
+pub use reset_password::ResetPassword;
+pub use service::{IdentSphere, Ports, Secrets};
 pub use store::{
     Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
 };
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};
+pub use visitor::Visitor;

@@ -3,7 +3,8 @@
 
 use std::net::IpAddr;
 
-use identsphere_kernel::{Duration, EmailKey, Timestamp, TokenHash};
+use identsphere_kernel::{Duration, Email, EmailKey, Timestamp, TokenHash};
+use identsphere_sessions::ClientInfo;
 
 use crate::{Error, IdentSphere};
 
@@ -89,6 +90,14 @@ pub struct RateLimits {
     pub login_account: Quota,
     /// Failed sign-ins a client address.
     pub login_address: Quota,
+    /// Mails of one kind to an address, known or not, in quick succession (RC-16).
+    pub mail_account: Quota,
+    /// Mails of one kind to an address in a day (RC-16).
+    pub mail_account_day: Quota,
+    /// Questions for mail, a client address.
+    pub mail_address: Quota,
+    /// Links that are redeemed, a client address.
+    pub redeem_address: Quota,
 }
 
 impl RateLimits {
@@ -101,11 +110,44 @@ impl RateLimits {
             register_conflict: Quota { burst: 10, per: HOUR },
             login_account: Quota { burst: 10, per: QUARTER },
             login_address: Quota { burst: 100, per: QUARTER },
+            mail_account: Quota { burst: 3, per: Duration::from_secs(10 * 60) },
+            mail_account_day: Quota { burst: 10, per: Duration::from_secs(24 * 60 * 60) },
+            mail_address: Quota { burst: 30, per: QUARTER },
+            redeem_address: Quota { burst: 100, per: QUARTER },
         }
     }
 }
 
 impl IdentSphere {
+    /// What an attempt to sign in takes; a good one gives it back.
+    pub(crate) fn attempts(&self, purpose: &str, email: &Email, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![
+            Take { bucket: BucketKey::of_account(purpose, email.key()), quota: limits.login_account },
+            Take { bucket: BucketKey::of_address(purpose, client.ip_address), quota: limits.login_address },
+        ]
+    }
+
+    /// What a mail of one kind takes.
+    pub(crate) fn mails_to(&self, purpose: &str, email: &EmailKey, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        let (soon, day) = (format!("mail {purpose}"), format!("mail a day {purpose}"));
+        vec![
+            Take { bucket: BucketKey::of_account(&soon, email), quota: limits.mail_account },
+            Take { bucket: BucketKey::of_account(&day, email), quota: limits.mail_account_day },
+            Take { bucket: BucketKey::of_address("mail", client.ip_address), quota: limits.mail_address },
+        ]
+    }
+
+    /// What redeeming a link takes.
+    pub(crate) fn redemptions(&self, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take {
+            bucket: BucketKey::of_address("redeem", client.ip_address),
+            quota: limits.redeem_address,
+        }]
+    }
+
     /// Takes one token out of each bucket, or says how long to wait for the slowest.
     pub(crate) async fn take(&self, takes: &[Take]) -> Result<(), Error> {
         if takes.is_empty() {

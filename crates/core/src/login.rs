@@ -7,7 +7,7 @@ use identsphere_organizations::Role;
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
-use crate::{BucketKey, Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Verification};
+use crate::{Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Verification, Visitor};
 
 /// What somebody signs in with.
 #[derive(Clone, Copy)]
@@ -34,9 +34,9 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::InvalidCredentials`]; [`Error::InvalidInput`] for what cannot be an address or a password;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
-    pub async fn login(&self, input: Login<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
+    pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignedIn, Error> {
         let (email, password) = input.check()?;
-        let attempts = self.login_attempts(&email, client);
+        let attempts = self.login_attempts(&email, visitor.client);
         self.take(&attempts).await?;
 
         let record = self.store().find_sign_in(email.key()).await?;
@@ -45,10 +45,10 @@ impl IdentSphere {
         match judge(record, verification) {
             Judgement::Admitted { record, role, outdated } => {
                 let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
-                self.admit(record, role, upgraded, &attempts, client).await
+                self.admit(record, role, upgraded, &attempts, visitor).await
             }
             Judgement::Refused { user, reason } => {
-                self.audit_refusal(user, reason, client).await?;
+                self.audit_refusal(user, reason, visitor.client).await?;
                 Err(Error::InvalidCredentials)
             }
         }
@@ -60,27 +60,24 @@ impl IdentSphere {
         role: Role,
         upgraded: Option<PasswordHash>,
         attempts: &[Take],
-        client: &ClientInfo,
+        visitor: &Visitor<'_>,
     ) -> Result<SignedIn, Error> {
         let SignInRecord { user, password_hash, .. } = record;
         let organization = user.home_organization;
         let (principal, refresh_token) =
-            self.open_session(user, organization, role, AuthMethod::Password, client);
+            self.open_session(user, organization, role, AuthMethod::Password, visitor.client);
         let signed_in = self.issue(principal, &refresh_token)?;
         let who = &signed_in.principal;
-        let event = self
-            .event_by(who, AuditAction::Login, &Resource::Session(who.session.id), client)
-            .with("auth_method", who.session.auth_method.name());
+        let writes = self.sign_in_writes(who, AuditAction::Login, visitor)?;
 
         let mut tx = self.store().begin().await?;
         if let (Some(old), Some(new)) = (&password_hash, &upgraded) {
             tx.users().upgrade_password_hash(who.user.id, old, new, self.now()).await?;
         }
-        tx.sessions().insert(&who.session).await?;
+        self.write_sign_in(&mut *tx, who, &writes, visitor).await?;
         for attempt in attempts {
             tx.limits().give_back(attempt).await?;
         }
-        tx.audit().append(&event).await?;
         tx.commit().await?;
         Ok(signed_in)
     }
@@ -100,12 +97,8 @@ impl IdentSphere {
         Ok(tx.commit().await?)
     }
 
-    fn login_attempts(&self, email: &Email, client: &ClientInfo) -> Vec<Take> {
-        let Some(limits) = self.policy.limits else { return vec![] };
-        vec![
-            Take { bucket: BucketKey::of_account("login", email.key()), quota: limits.login_account },
-            Take { bucket: BucketKey::of_address("login", client.ip_address), quota: limits.login_address },
-        ]
+    pub(crate) fn login_attempts(&self, email: &Email, client: &ClientInfo) -> Vec<Take> {
+        self.attempts("login", email, client)
     }
 }
 

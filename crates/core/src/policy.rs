@@ -23,6 +23,8 @@ pub struct Policy {
     pub keys: KeyPolicy,
     /// Rate limits; `None` switches them off.
     pub limits: Option<RateLimits>,
+    /// Where the pages are that links in mails lead to: an address without a `/` at its end.
+    pub frontend_url: String,
     /// Which role may do what.
     pub rbac: RbacConfig,
 }

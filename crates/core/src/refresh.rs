@@ -15,7 +15,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::AuthenticationRequired`] for a token that is not ours, of a family that is over, or presented too late.
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<SignedIn, Error> {
-        let key = &self.ports.refresh_key;
+        let key = &self.ports.secrets.refresh;
         let presented = key.read(refresh_token).ok_or(Error::AuthenticationRequired)?;
         let successor = key.successor(&presented);
         let rotation = RefreshRotation {

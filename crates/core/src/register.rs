@@ -1,13 +1,14 @@
 //! Sign-up.
 
-use identsphere_accounts::{DisplayName, Password, User, UserStatus};
+use identsphere_accounts::{DisplayName, Password, User, UserStatus, VerificationKind};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{Email, OrganizationId, StoreError, UserId};
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
-use crate::{BucketKey, Error, FieldFault, IdentSphere, Principal, SignedIn, Take};
+use crate::verify_email::Confirmation;
+use crate::{BucketKey, Error, FieldFault, IdentSphere, Principal, SignedIn, Take, Visitor};
 
 /// How many suffixes are tried before a derived slug counts as taken.
 const SLUG_ATTEMPTS: usize = 4;
@@ -38,12 +39,14 @@ struct Checked {
 }
 
 impl IdentSphere {
-    /// Makes a user, an organisation they own, and a session: one atomic write.
+    /// Makes a user, an organisation they own, and a session, and sends them a link to confirm their address: one atomic
+    /// write.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] with every fault; [`Error::Conflict`] when the address or the given slug is taken;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
-    pub async fn register(&self, input: Register<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
+    pub async fn register(&self, input: Register<'_>, visitor: &Visitor<'_>) -> Result<SignedIn, Error> {
+        let client = visitor.client;
         let Checked { email, password, name, mut slug, slug_is_derived, display_name } = input.check()?;
         self.limit_registrations(client).await?;
         let hash = self.ports.hasher.hash(password).await?;
@@ -64,6 +67,9 @@ impl IdentSphere {
         let (principal, refresh_token) =
             self.open_session(user, organization, Role::OWNER, AuthMethod::Password, client);
         let signed_in = self.issue(principal, &refresh_token)?;
+        let Principal { user, .. } = &signed_in.principal;
+        let confirmation =
+            self.confirmation(user, VerificationKind::Confirm, &user.email, visitor.language)?;
 
         for _ in 0..SLUG_ATTEMPTS {
             let organization = Organization {
@@ -73,7 +79,10 @@ impl IdentSphere {
                 created_at: now,
                 updated_at: now,
             };
-            match self.write_registration(&signed_in.principal, &hash, &organization, client).await {
+            match self
+                .write_registration(&signed_in.principal, &hash, &organization, &confirmation, visitor)
+                .await
+            {
                 Ok(()) => return Ok(signed_in),
                 Err(error) if error.is_conflict("organizations_slug_key") && slug_is_derived => {
                     slug = slug.with_suffix(self.random().bytes());
@@ -94,7 +103,8 @@ impl IdentSphere {
         principal: &Principal,
         hash: &identsphere_accounts::PasswordHash,
         organization: &Organization,
-        client: &ClientInfo,
+        confirmation: &Confirmation,
+        visitor: &Visitor<'_>,
     ) -> Result<(), StoreError> {
         let Principal { user, session, role } = principal;
         let membership = Membership {
@@ -104,7 +114,12 @@ impl IdentSphere {
             joined_at: user.created_at,
         };
         let registered = self
-            .event(AuditAction::Register, Actor::User(user.id), &Resource::User(Some(user.id)), client)
+            .event(
+                AuditAction::Register,
+                Actor::User(user.id),
+                &Resource::User(Some(user.id)),
+                visitor.client,
+            )
             .within(organization.id);
 
         let mut tx = self.store().begin().await?;
@@ -112,6 +127,9 @@ impl IdentSphere {
         tx.users().insert(user, Some(hash)).await?;
         tx.organizations().insert_membership(&membership).await?;
         tx.sessions().insert(session).await?;
+        tx.outbox().greet_browser(user.id, &visitor.browser(), session.auth_time, None).await?;
+        tx.proofs().put_verification(&confirmation.verification).await?;
+        tx.outbox().post(&confirmation.mail).await?;
         tx.audit().append(&registered).await?;
         tx.commit().await
     }

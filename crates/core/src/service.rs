@@ -1,16 +1,20 @@
 //! The service: ports, policy, and what they need between calls.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
+use identsphere_accounts::CodeKey;
 use identsphere_kernel::{Clock, Duration, SecureRandom, Timestamp};
-use identsphere_sessions::RefreshKey;
+use identsphere_sessions::{DisownKey, RefreshKey};
 use identsphere_tokens::KeyVault;
+
+use tokio::sync::Notify;
 
 use crate::access_tokens::AccessTokens;
 use crate::key_ring::KeyRing;
 use crate::recent::RecentPrincipals;
 use crate::watched::WatchedStore;
-use crate::{Authorizer, Error, PasswordHasher, Policy, PublishedKeys, Store};
+use crate::{Authorizer, Error, Mailer, PasswordHasher, Policy, PublishedKeys, Sealing, Store};
 
 /// What the composition root provides.
 pub struct Ports {
@@ -24,8 +28,23 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Makes secrets.
     pub random: Arc<dyn SecureRandom>,
-    /// Makes refresh tokens; the same on every node.
-    pub refresh_key: RefreshKey,
+    /// The keys that every node has.
+    pub secrets: Secrets,
+    /// Hands mail over.
+    pub mailer: Arc<dyn Mailer>,
+}
+
+/// The keys of a deployment, the same on every node.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Makes refresh tokens.
+    pub refresh: RefreshKey,
+    /// Hashes sign-in codes.
+    pub codes: CodeKey,
+    /// Makes the tokens that end a session from a mail.
+    pub disown: DisownKey,
+    /// Seals what waits in the outbox.
+    pub outbox: Arc<dyn Sealing>,
 }
 
 /// The service. Its methods are the use cases, each in a file named after it.
@@ -34,6 +53,10 @@ pub struct IdentSphere {
     pub(crate) policy: Policy,
     pub(crate) tokens: AccessTokens,
     pub(crate) recent: Arc<RecentPrincipals>,
+    /// Notified when something may have been posted.
+    pub(crate) mail: Arc<Notify>,
+    /// How many entries of the outbox waited a while ago.
+    pub(crate) waiting: AtomicU64,
     authorizer: Authorizer,
 }
 
@@ -41,12 +64,13 @@ impl IdentSphere {
     /// The service on these ports. Call [`prepare`](Self::prepare) before the first request.
     pub fn new(mut ports: Ports, policy: Policy) -> Self {
         let recent = Arc::new(RecentPrincipals::new());
-        ports.store = Arc::new(WatchedStore::new(ports.store, recent.clone()));
+        let mail = Arc::new(Notify::new());
+        ports.store = Arc::new(WatchedStore::new(ports.store, recent.clone(), mail.clone()));
         let ring = KeyRing::new(ports.vault.clone());
         let tokens =
             AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
         let authorizer = Authorizer::new(policy.rbac.clone());
-        Self { ports, policy, tokens, recent, authorizer }
+        Self { ports, policy, tokens, recent, mail, waiting: AtomicU64::new(0), authorizer }
     }
 
     /// What the operator decided.

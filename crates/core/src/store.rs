@@ -1,7 +1,7 @@
 //! Storage as the use cases see it: one [`Store`], whose [`Tx`] makes several changes one atomic write.
 
 use async_trait::async_trait;
-use identsphere_accounts::{PasswordHash, User, UserRepo};
+use identsphere_accounts::{PasswordHash, ProofRepo, ProofStore, User, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, TokenHash};
 use identsphere_organizations::{OrganizationRepo, Role};
@@ -9,6 +9,7 @@ use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore}
 use identsphere_tokens::{KeyRepo, KeyStore};
 
 use crate::limits::Take;
+use crate::outbox::{OutboxRepo, OutboxStore};
 
 /// Everything that is kept, behind one object. Reads and single conditional statements are called on the store itself
 /// and run on their own; everything that changes more than one row goes through a transaction.
@@ -16,7 +17,9 @@ use crate::limits::Take;
 /// An adapter never calls a clock or a random source: ids and times are passed in. Times are in microseconds and come
 /// back exactly as they were given.
 #[async_trait]
-pub trait Store: PrincipalStore + SessionStore + KeyStore + RateLimitStore + Schema {
+pub trait Store:
+    PrincipalStore + SessionStore + ProofStore + KeyStore + RateLimitStore + OutboxStore + Schema
+{
     /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
     /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.
     async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
@@ -31,10 +34,14 @@ pub trait Tx: Send {
     fn organizations(&mut self) -> &mut dyn OrganizationRepo;
     /// Sessions.
     fn sessions(&mut self) -> &mut dyn SessionRepo;
+    /// What proves a mailbox.
+    fn proofs(&mut self) -> &mut dyn ProofRepo;
     /// Signing keys.
     fn keys(&mut self) -> &mut dyn KeyRepo;
     /// Rate limits.
     fn limits(&mut self) -> &mut dyn RateLimitRepo;
+    /// What has to be done outside of the store.
+    fn outbox(&mut self) -> &mut dyn OutboxRepo;
     /// The audit log.
     fn audit(&mut self) -> &mut dyn AuditRepo;
 

@@ -17,6 +17,8 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 1_000;
 /// How long an ended session stays for questions after the fact.
 const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
+/// How long a browser stays known after its last sign-in: as long as its cookie.
+const KEEP_BROWSERS: Duration = Duration::from_secs(400 * 86_400);
 
 impl IdentSphere {
     /// Makes the service ready: opens the keys and makes the first one if there is none. The schema must be up to date.
@@ -94,16 +96,18 @@ impl IdentSphere {
     /// [`Error::Overloaded`] when the store is away.
     pub async fn sweep(&self) -> Result<(), Error> {
         let (now, batch) = (self.now(), u64::from(SWEEP_BATCH));
-        loop {
+        let mut full = true;
+        while full {
             let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
             let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
-            if sessions + limits > 0 {
-                tracing::debug!(sessions, limits, "swept ended rows");
+            let proofs = self.store().sweep_proofs(now, SWEEP_BATCH).await?;
+            let browsers = self.store().sweep_browsers(now.minus(KEEP_BROWSERS), SWEEP_BATCH).await?;
+            if sessions + limits + proofs + browsers > 0 {
+                tracing::debug!(sessions, limits, proofs, browsers, "swept ended rows");
             }
-            if sessions < batch && limits < batch {
-                return Ok(());
-            }
+            full = [sessions, limits, proofs, browsers].into_iter().any(|count| count >= batch);
         }
+        self.count_outbox().await
     }
 
     async fn read_chain(&self) -> Result<KeyChain, Error> {

@@ -6,28 +6,32 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use identsphere_accounts::UserRepo;
+use identsphere_accounts::{CodeChallenge, PasswordReset, ProofRepo, ProofStore, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::OrganizationRepo;
 use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
 
+use tokio::sync::Notify;
+
 use crate::recent::RecentPrincipals;
 use crate::{
-    Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
-    SignInRecord, Store, Take, Tx,
+    OutboxEntry, OutboxRepo, OutboxStore, Principal, PrincipalStore, RateLimitRepo, RateLimitStore,
+    RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
 };
 
 /// A store whose changes are told.
 pub(crate) struct WatchedStore {
     inner: Arc<dyn Store>,
     recent: Arc<RecentPrincipals>,
+    mail: Arc<Notify>,
 }
 
 impl WatchedStore {
-    pub(crate) fn new(inner: Arc<dyn Store>, recent: Arc<RecentPrincipals>) -> Self {
-        Self { inner, recent }
+    /// `mail` is notified of every commit that may have posted something.
+    pub(crate) fn new(inner: Arc<dyn Store>, recent: Arc<RecentPrincipals>, mail: Arc<Notify>) -> Self {
+        Self { inner, recent, mail }
     }
 
     fn change(&self, sessions: Vec<SessionId>) -> Change {
@@ -56,7 +60,8 @@ impl Drop for Change {
 #[async_trait]
 impl Store for WatchedStore {
     async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
-        Ok(Box::new(WatchedTx { inner: self.inner.begin().await?, change: self.change(vec![]) }))
+        let inner = self.inner.begin().await?;
+        Ok(Box::new(WatchedTx { inner, change: self.change(vec![]), posts: false, mail: self.mail.clone() }))
     }
 }
 
@@ -92,6 +97,53 @@ impl SessionStore for WatchedStore {
 
     async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.inner.sweep_sessions(ended_before, limit).await
+    }
+}
+
+#[async_trait]
+impl ProofStore for WatchedStore {
+    async fn count_code_attempt(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<CodeChallenge>, StoreError> {
+        self.inner.count_code_attempt(user, now).await
+    }
+
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        self.inner.find_reset(hash, now).await
+    }
+
+    async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_proofs(now, limit).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for WatchedStore {
+    async fn lease_outbox(
+        &self,
+        now: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.inner.lease_outbox(now, again_at, limit).await
+    }
+
+    async fn postpone_outbox(&self, id: MailId, attempts: u32, due_at: Timestamp) -> Result<(), StoreError> {
+        self.inner.postpone_outbox(id, attempts, due_at).await
+    }
+
+    async fn count_outbox(&self) -> Result<u64, StoreError> {
+        self.inner.count_outbox().await
+    }
+
+    async fn sweep_browsers(&self, seen_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_browsers(seen_before, limit).await
     }
 }
 
@@ -140,6 +192,8 @@ impl Schema for WatchedStore {
 struct WatchedTx {
     inner: Box<dyn Tx>,
     change: Change,
+    posts: bool,
+    mail: Arc<Notify>,
 }
 
 #[async_trait]
@@ -158,6 +212,10 @@ impl Tx for WatchedTx {
         self
     }
 
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self.inner.proofs()
+    }
+
     fn keys(&mut self) -> &mut dyn KeyRepo {
         self.inner.keys()
     }
@@ -166,14 +224,22 @@ impl Tx for WatchedTx {
         self.inner.limits()
     }
 
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
+        self.posts = true;
+        self.inner.outbox()
+    }
+
     fn audit(&mut self) -> &mut dyn AuditRepo {
         self.inner.audit()
     }
 
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { inner, change } = *self;
+        let Self { inner, change, posts, mail } = *self;
         let outcome = inner.commit().await;
         drop(change);
+        if posts && outcome.is_ok() {
+            mail.notify_one();
+        }
         outcome
     }
 }

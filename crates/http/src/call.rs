@@ -4,17 +4,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use identsphere_core::Principal;
+use identsphere_core::{Language, Principal, Visitor};
 use identsphere_kernel::ErrorCode;
 use identsphere_sessions::ClientInfo;
 use identsphere_tokens::AccessClaims;
 use serde::de::DeserializeOwned;
 
-use crate::cookies::Cookies;
+use crate::app::App;
+use crate::cookies::{Cookies, Device};
 use crate::decode;
 use crate::failure::Failure;
 use crate::head::Head;
 use crate::table::Endpoint;
+use crate::wire::TokenTransport;
 
 /// What became of the reading of a body.
 #[derive(Debug)]
@@ -51,6 +53,18 @@ impl Call<'_> {
     /// Who calls. There is somebody wherever the table asks for a user.
     pub(crate) fn principal(&self) -> Result<&Principal, Failure> {
         self.principal.as_deref().ok_or_else(|| Failure::new(ErrorCode::AuthenticationRequired))
+    }
+
+    /// Who comes, for use cases that write to people or tell browsers apart.
+    pub(crate) fn visitor(&self, device: Option<&Device>) -> Visitor<'_> {
+        let language = Language::accepted(self.head.accept_language);
+        Visitor { client: &self.client, device: device.map(Device::hash), language }
+    }
+
+    /// The browser that signs in: as its cookie says, else a new one. Clients that keep no cookies have none.
+    pub(crate) fn device(&self, app: &App, transport: TokenTransport) -> Option<Device> {
+        let of_cookie = || Device::of(self.identity.cookies.device, app.core().random());
+        (transport == TokenTransport::Cookie).then(of_cookie)
     }
 
     /// The body as JSON.

@@ -1,7 +1,8 @@
 //! The cookies that carry a session in a browser (contract §3.2).
 
 use bytes::Bytes;
-use identsphere_kernel::{Duration, SecretString};
+use identsphere_accounts::LinkToken;
+use identsphere_kernel::{Duration, SecretString, SecureRandom, TokenHash};
 
 use crate::failure::Failure;
 use crate::head::Head;
@@ -38,6 +39,7 @@ pub struct CookieSettings {
     access: Cookie,
     refresh: Cookie,
     csrf: Cookie,
+    device: Cookie,
 }
 
 /// Whether scripts can read a cookie.
@@ -64,7 +66,7 @@ pub enum Transport {
 }
 
 impl CookieSettings {
-    /// Cookies named `{prefix}_at`, `{prefix}_rt` and `{prefix}_csrf`; sent to this host alone unless a `domain` is given.
+    /// Cookies named `{prefix}_at`, `{prefix}_rt`, `{prefix}_csrf` and `{prefix}_device`; sent to this host alone unless a `domain` is given.
     ///
     /// # Errors
     /// [`CookieError`] when prefix or domain could break out of their place in the header.
@@ -103,6 +105,7 @@ impl CookieSettings {
             access: cookie("at", "/", Visibility::HttpOnly),
             refresh: cookie("rt", REFRESH_PATH, Visibility::HttpOnly),
             csrf: cookie("csrf", "/", Visibility::Scripts),
+            device: cookie("device", REFRESH_PATH, Visibility::HttpOnly),
         })
     }
 
@@ -127,6 +130,8 @@ impl CookieSettings {
                 &mut cookies.refresh
             } else if name == self.csrf.name.as_bytes() {
                 &mut cookies.csrf
+            } else if name == self.device.name.as_bytes() {
+                &mut cookies.device
             } else {
                 continue;
             };
@@ -145,6 +150,11 @@ impl CookieSettings {
             .with_value("set-cookie", self.access.to_header(access.expose(), *access_ttl))
             .with_value("set-cookie", self.refresh.to_header(refresh.expose(), *refresh_ttl))
             .with_value("set-cookie", self.csrf.to_header(csrf, *access_ttl))
+    }
+
+    /// The answer with the cookie by which this browser is known at its next sign-in.
+    pub(crate) fn set_device(&self, reply: Reply, device: &Device) -> Reply {
+        reply.with_value("set-cookie", self.device.to_header(device.0.expose(), Device::LIFETIME))
     }
 
     /// The answer with cookies that delete those of a session: all attributes alike, so that browsers match them.
@@ -167,6 +177,26 @@ pub(crate) struct Cookies<'a> {
     pub(crate) access: Option<&'a str>,
     pub(crate) refresh: Option<&'a str>,
     pub(crate) csrf: Option<&'a str>,
+    pub(crate) device: Option<&'a str>,
+}
+
+/// What a browser is known by from one sign-in to the next, so that its user can be told of others. It opens nothing.
+#[derive(Debug)]
+pub(crate) struct Device(LinkToken);
+
+impl Device {
+    /// As long as browsers keep a cookie (RFC 6265bis §5.5).
+    const LIFETIME: Duration = Duration::from_secs(400 * 86_400);
+
+    /// The browser that holds this cookie; a new one if it holds none.
+    pub(crate) fn of(cookie: Option<&str>, random: &dyn SecureRandom) -> Self {
+        Self(cookie.and_then(LinkToken::read).unwrap_or_else(|| LinkToken::new(random)))
+    }
+
+    /// What a store keeps of it.
+    pub(crate) fn hash(&self) -> TokenHash {
+        TokenHash::of(self.0.expose().as_bytes())
+    }
 }
 
 /// What the cookies of a session say, and for how long.

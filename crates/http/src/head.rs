@@ -20,6 +20,7 @@ pub struct Head<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a str,
     pub(crate) peer: Option<IpAddr>,
+    pub(crate) accept_language: Option<&'a str>,
     pub(crate) authorization: Option<&'a str>,
     pub(crate) content_encoding: Option<&'a str>,
     pub(crate) content_length: Option<u64>,
@@ -50,6 +51,7 @@ impl<'a> Head<'a> {
         self.fields += 1;
         self.field_bytes += name.len() + value.len();
         match name {
+            "accept-language" => self.accept_language = Some(text(value)),
             "authorization" => once(&mut self.authorization, value, "Authorization", &mut self.repeated),
             "content-encoding" => {
                 once(&mut self.content_encoding, value, "Content-Encoding", &mut self.repeated);

@@ -167,7 +167,8 @@ fn without_nulls(mut object: Value) -> Value {
 fn description(route: &Route) -> String {
     let limited = match route.rate {
         RateClass::Unlimited => "",
-        RateClass::Register | RateClass::Login => "Rate limited by address and by account.",
+        RateClass::Register | RateClass::Login | RateClass::Mail => "Rate limited by address and by account.",
+        RateClass::Redeem => "Rate limited by address.",
     };
     [route.description, limited].join("\n\n").trim().to_owned()
 }

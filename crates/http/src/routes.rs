@@ -1,6 +1,8 @@
 //! The route table: every path of this service. What is not in here is not served, and what is in here is guarded,
 //! documented and tested by what its line says.
 
+mod email;
+
 use identsphere_kernel::ErrorCode;
 
 use crate::handlers::{documents, operations, sessions, sign_in};
@@ -27,6 +29,14 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/v1/auth/session", routes: &[SESSION] },
     Endpoint { path: "/v1/auth/sessions", routes: &[LIST_SESSIONS, END_SESSIONS] },
     Endpoint { path: "/v1/auth/sessions/{id}", routes: &[END_SESSION] },
+    Endpoint { path: "/v1/auth/session/disown", routes: &[email::DISOWN_SESSION] },
+    Endpoint { path: "/v1/auth/email/send-verification", routes: &[email::SEND_VERIFICATION] },
+    Endpoint { path: "/v1/auth/email/verify", routes: &[email::VERIFY] },
+    Endpoint { path: "/v1/auth/email-otp/request", routes: &[email::REQUEST_CODE] },
+    Endpoint { path: "/v1/auth/email-otp/verify", routes: &[email::SIGN_IN_WITH_CODE] },
+    Endpoint { path: "/v1/auth/password/forgot", routes: &[email::FORGOT_PASSWORD] },
+    Endpoint { path: "/v1/auth/password/reset", routes: &[email::RESET_PASSWORD] },
+    Endpoint { path: "/v1/users/me/email", routes: &[email::CHANGE_EMAIL] },
     Endpoint { path: "/.well-known/jwks.json", routes: &[JWKS] },
     Endpoint { path: "/.well-known/openid-configuration", routes: &[DISCOVERY] },
     Endpoint { path: "/healthz", routes: &[HEALTHZ] },

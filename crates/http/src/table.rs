@@ -112,6 +112,10 @@ pub enum RateClass {
     Register,
     /// Sign-ins.
     Login,
+    /// Questions for mail.
+    Mail,
+    /// Links that are redeemed.
+    Redeem,
 }
 
 /// What body is due. Bodies of routes that take none are not read.

@@ -1,5 +1,7 @@
 //! What travels: bodies that come in, views that go out (contract §5).
 
+pub(crate) mod email;
+
 use identsphere_core::{Authorizer, Principal};
 use identsphere_kernel::{OrganizationId, SessionId, Timestamp, UserId};
 use identsphere_sessions::Session;

@@ -6,11 +6,13 @@
 //!
 //! To add a way to sign in, add a variant to [`AuthMethod`]; the compiler names the places that care.
 
+mod disown;
 mod family;
 mod ports;
 mod refresh;
 mod session;
 
+pub use disown::DisownKey;
 pub use family::{Leaf, RefreshState, Verdict, judge};
 pub use ports::{SessionRepo, SessionStore};
 pub use refresh::{RefreshKey, RefreshToken};

@@ -62,6 +62,12 @@ named! {
         Logout = "logout",
         /// Its owner ended it from the list of sessions.
         EndedByUser = "ended_by_user",
+        /// Its owner said, from a mail about it, that it is not theirs.
+        Disowned = "disowned",
+        /// The password was chosen anew by mail.
+        PasswordReset = "password_reset",
+        /// The mailbox was proven for the first time: whoever had signed in before may have been somebody else.
+        MailboxProven = "mailbox_proven",
         /// A refresh token was presented that had been replaced (RFC 9700 §4.14.2).
         ReuseDetected = "reuse_detected",
     }

@@ -3,13 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use identsphere_accounts::{PasswordHash, User, UserStatus};
+use identsphere_accounts::{MailboxProof, PasswordHash, User, UserStatus};
 use identsphere_audit::AuditEvent;
 use identsphere_core::{BucketKey, Principal, RefreshRotation, SignInRecord, Take};
-use identsphere_kernel::{Duration, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId};
+use identsphere_kernel::{
+    Duration, Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId,
+};
 use identsphere_organizations::{Membership, Organization, Role};
 use identsphere_sessions::{RefreshState, Session};
 use identsphere_tokens::{KeyId, SigningKey};
+
+use crate::mailbox::Mailboxes;
 
 /// Every record there is. A database would have one table for each field.
 #[derive(Clone, Default)]
@@ -22,6 +26,7 @@ pub(crate) struct Data {
     /// When each bucket is full again (see [`Take::advance`]).
     buckets: HashMap<BucketKey, Timestamp>,
     audit: Vec<AuditEvent>,
+    pub(crate) mailboxes: Mailboxes,
 }
 
 #[derive(Clone)]
@@ -67,6 +72,49 @@ impl Data {
         let row = self.users.get_mut(&user);
         if let Some(row) = row.filter(|row| row.password_hash.as_ref() == Some(old)) {
             row.password_hash = Some(new.clone());
+            row.user.updated_at = at;
+        }
+    }
+
+    pub(crate) fn require_user(&self, user: UserId) -> Result<(), StoreError> {
+        require(self.users.contains_key(&user), "the user exists")
+    }
+
+    fn active(&mut self, user: UserId) -> Option<&mut UserRow> {
+        self.users.get_mut(&user).filter(|row| row.user.status == UserStatus::Active)
+    }
+
+    pub(crate) fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Option<MailboxProof> {
+        let user = &mut self.active(user).filter(|row| row.user.email.key() == email)?.user;
+        if user.email_verified {
+            return Some(MailboxProof::Again);
+        }
+        (user.email_verified, user.updated_at) = (true, at);
+        Some(MailboxProof::First)
+    }
+
+    pub(crate) fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let owner = self.user_by_email(email.key()).map(|row| row.user.id);
+        unique(owner.is_none_or(|owner| owner == user), "users_email_key_key")?;
+        let Some(row) = self.active(user) else { return Ok(false) };
+        row.user = User { email: email.clone(), email_verified: true, updated_at: at, ..row.user.clone() };
+        Ok(true)
+    }
+
+    pub(crate) fn replace_password(&mut self, user: UserId, password: Option<&PasswordHash>, at: Timestamp) {
+        if let Some(row) = self.users.get_mut(&user) {
+            row.password_hash = password.cloned();
+            row.user.last_password_change = Some(at);
             row.user.updated_at = at;
         }
     }
@@ -234,7 +282,7 @@ impl Data {
 }
 
 /// A uniqueness rule. Its name is the one in the port's documentation: the use cases tell conflicts apart by it.
-fn unique(holds: bool, constraint: &'static str) -> Result<(), StoreError> {
+pub(crate) fn unique(holds: bool, constraint: &'static str) -> Result<(), StoreError> {
     if holds { Ok(()) } else { Err(StoreError::Conflict { constraint }) }
 }
 

@@ -1,10 +1,11 @@
 //! A store of one's own: the ports on plain collections behind one lock. See the README for how to write another.
 //!
 //! It is complete and correct, and slow where a real one is quick: looking up an address reads every user, and a
-//! transaction begins with a copy of everything. `data.rs` holds the records and their rules, `tx.rs` the changes inside
+//! transaction begins with a copy of everything. `data.rs` and `mailbox.rs` hold the records and their rules, `tx.rs` the changes inside
 //! a transaction; this file holds the store: reads, single changes, and how a transaction begins.
 
 mod data;
+mod mailbox;
 mod tx;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use identsphere_accounts::{PasswordHash, User, UserRepo};
+use identsphere_accounts::{MailboxProof, PasswordHash, ProofRepo, User, UserRepo};
 use identsphere_audit::{AuditEvent, AuditRepo};
-use identsphere_core::{RateLimitRepo, Take, Tx};
-use identsphere_kernel::{SessionId, StoreError, Timestamp, UserId};
+use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_kernel::{Email, EmailKey, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Membership, Organization, OrganizationRepo};
 use identsphere_sessions::{RevocationReason, Session, SessionRepo};
 use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
@@ -16,7 +16,7 @@ use crate::data::Data;
 
 /// A transaction. One struct has every port and returns itself for each.
 pub(crate) struct NaiveTx {
-    data: Data,
+    pub(crate) data: Data,
     /// Whether a write was refused: then what is left is not the whole, and must not be committed.
     failed: bool,
     committed: Arc<Mutex<Data>>,
@@ -29,7 +29,10 @@ impl NaiveTx {
         Self { data, failed: false, committed, _turn: turn }
     }
 
-    fn write(&mut self, write: impl FnOnce(&mut Data) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&mut Data) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let outcome = write(&mut self.data);
         self.failed |= outcome.is_err();
         outcome
@@ -50,11 +53,19 @@ impl Tx for NaiveTx {
         self
     }
 
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self
+    }
+
     fn keys(&mut self) -> &mut dyn KeyRepo {
         self
     }
 
     fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
         self
     }
 
@@ -85,6 +96,29 @@ impl UserRepo for NaiveTx {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.data.upgrade_password_hash(user, old, new, at);
+        Ok(())
+    }
+
+    async fn prove_mailbox(
+        &mut self,
+        user: UserId,
+        email: &EmailKey,
+        at: Timestamp,
+    ) -> Result<Option<MailboxProof>, StoreError> {
+        Ok(self.data.prove_mailbox(user, email, at))
+    }
+
+    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+        self.write(|data| data.change_email(user, email, at))
+    }
+
+    async fn replace_password(
+        &mut self,
+        user: UserId,
+        password: Option<&PasswordHash>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.data.replace_password(user, password, at);
         Ok(())
     }
 }

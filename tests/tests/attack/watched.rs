@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
 use identsphere_core::{
-    Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
-    Take, Tx,
+    OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Take, Tx,
 };
-use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
@@ -75,6 +76,53 @@ impl SessionStore for Watched {
 
     async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.asked().sweep_sessions(ended_before, limit).await
+    }
+}
+
+#[async_trait]
+impl ProofStore for Watched {
+    async fn count_code_attempt(
+        &self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<CodeChallenge>, StoreError> {
+        self.asked().count_code_attempt(user, now).await
+    }
+
+    async fn find_reset(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<PasswordReset>, StoreError> {
+        self.asked().find_reset(hash, now).await
+    }
+
+    async fn sweep_proofs(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_proofs(now, limit).await
+    }
+}
+
+#[async_trait]
+impl OutboxStore for Watched {
+    async fn lease_outbox(
+        &self,
+        now: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<OutboxEntry>, StoreError> {
+        self.asked().lease_outbox(now, again_at, limit).await
+    }
+
+    async fn postpone_outbox(&self, id: MailId, attempts: u32, due_at: Timestamp) -> Result<(), StoreError> {
+        self.asked().postpone_outbox(id, attempts, due_at).await
+    }
+
+    async fn count_outbox(&self) -> Result<u64, StoreError> {
+        self.asked().count_outbox().await
+    }
+
+    async fn sweep_browsers(&self, seen_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_browsers(seen_before, limit).await
     }
 }
 

@@ -9,9 +9,8 @@ use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, unique};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
 use identsphere_store_memory::MemoryStore;
-use identsphere_testkit::ManualClock;
+use identsphere_testkit::{Mailbox, ManualClock};
 use identsphere_tokens::{
     GeneratedKey, KeyError, KeyPolicy, KeyVault, PublicKey, SigningKey, TokenSigner, TokenVerifier,
 };
@@ -126,7 +125,8 @@ fn ports(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Ports {
         vault: Arc::new(KnownKeys::new()),
         clock,
         random: Arc::new(OsRandom),
-        refresh_key: RefreshKey::new(SecretBytes::new([7; 32])),
+        secrets: MasterKey::generate(&OsRandom).secrets(),
+        mailer: Arc::new(Mailbox::default()),
     }
 }
 
@@ -144,6 +144,7 @@ fn policy(issuer: &str) -> Policy {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: None,
+        frontend_url: issuer.to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -1,6 +1,7 @@
 //! Handlers: each decodes, calls one use case, and encodes.
 
 pub(crate) mod documents;
+pub(crate) mod email;
 pub(crate) mod operations;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;

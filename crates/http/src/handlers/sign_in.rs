@@ -5,7 +5,7 @@ use identsphere_kernel::ErrorCode;
 
 use crate::app::App;
 use crate::call::Call;
-use crate::cookies::CookieValues;
+use crate::cookies::{CookieValues, Device};
 use crate::decode::Faults;
 use crate::failure::Failure;
 use crate::reply::Reply;
@@ -29,8 +29,9 @@ pub(crate) async fn register(app: &App, call: &Call<'_>) -> Result<Reply, Failur
     };
     let transport = TokenTransport::read(&body.token_transport, &mut faults);
     faults.check()?;
-    let signed_in = app.core().register(input, &call.client).await?;
-    sign_in_reply(app, 201, &signed_in, transport)
+    let device = call.device(app, transport);
+    let signed_in = app.core().register(input, &call.visitor(device.as_ref())).await?;
+    sign_in_reply(app, 201, &signed_in, transport, device.as_ref())
 }
 
 pub(crate) async fn login(app: &App, call: &Call<'_>) -> Result<Reply, Failure> {
@@ -42,8 +43,9 @@ pub(crate) async fn login(app: &App, call: &Call<'_>) -> Result<Reply, Failure> 
     };
     let transport = TokenTransport::read(&body.token_transport, &mut faults);
     faults.check()?;
-    let signed_in = app.core().login(input, &call.client).await?;
-    sign_in_reply(app, 200, &signed_in, transport)
+    let device = call.device(app, transport);
+    let signed_in = app.core().login(input, &call.visitor(device.as_ref())).await?;
+    sign_in_reply(app, 200, &signed_in, transport, device.as_ref())
 }
 
 /// A token in the body is answered in the body, one in the cookie by cookies. Two different ones are refused, for it
@@ -84,11 +86,13 @@ pub(crate) async fn logout(app: &App, call: &Call<'_>) -> Result<Reply, Failure>
     Ok(if by_cookie { app.cookies().clear(reply) } else { reply })
 }
 
-fn sign_in_reply(
+/// The answer to whoever has signed in, with the cookie of their browser.
+pub(crate) fn sign_in_reply(
     app: &App,
     status: u16,
     signed_in: &SignedIn,
     transport: TokenTransport,
+    device: Option<&Device>,
 ) -> Result<Reply, Failure> {
     let (refresh_token, refresh_expires_in) = in_the_body(signed_in, transport);
     let view = SignInView {
@@ -101,7 +105,11 @@ fn sign_in_reply(
         refresh_token,
         refresh_expires_in,
     };
-    Ok(with_cookies(app, Reply::json(status, &view)?, signed_in, transport))
+    let reply = with_cookies(app, Reply::json(status, &view)?, signed_in, transport);
+    Ok(match device {
+        Some(device) => app.cookies().set_device(reply, device),
+        None => reply,
+    })
 }
 
 fn in_the_body(signed_in: &SignedIn, transport: TokenTransport) -> (Option<&str>, Option<u64>) {

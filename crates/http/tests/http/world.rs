@@ -7,9 +7,8 @@ use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSiz
 use identsphere_http::{App, CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Duration, OsRandom, SecretBytes};
 use identsphere_organizations::RbacConfig;
-use identsphere_sessions::RefreshKey;
 use identsphere_store_memory::MemoryStore;
-use identsphere_testkit::ManualClock;
+use identsphere_testkit::{Mailbox, ManualClock};
 use identsphere_tokens::{
     GeneratedKey, KeyError, KeyPolicy, KeyVault, PublicKey, SigningKey, TokenSigner, TokenVerifier,
 };
@@ -43,7 +42,8 @@ impl World {
             vault: Arc::new(OneKeyVault::new()),
             clock: clock.clone(),
             random: Arc::new(OsRandom),
-            refresh_key: RefreshKey::new(SecretBytes::new([7; 32])),
+            secrets: MasterKey::generate(&OsRandom).secrets(),
+            mailer: Arc::new(Mailbox::default()),
         };
         let core = Arc::new(IdentSphere::new(ports, policy()));
         core.prepare().await.unwrap();
@@ -79,6 +79,7 @@ fn policy() -> Policy {
             keep_retired: Duration::from_secs(3_600),
         },
         limits: Some(RateLimits::standard()),
+        frontend_url: BASE.to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

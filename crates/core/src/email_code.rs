@@ -1,0 +1,132 @@
+//! Sign-in with a code from the mailbox.
+
+use identsphere_accounts::{MailboxProof, SignInCode, UserStatus};
+use identsphere_audit::{Actor, AuditAction};
+use identsphere_kernel::{Email, UserId};
+use identsphere_sessions::{AuthMethod, ClientInfo};
+
+use crate::events::{EventExt, Resource};
+use crate::post::Wanted;
+use crate::{Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Visitor};
+
+/// What somebody signs in with.
+#[derive(Clone, Copy)]
+pub struct EmailCode<'a> {
+    /// The address.
+    pub email: &'a str,
+    /// The code.
+    pub code: &'a str,
+}
+
+impl IdentSphere {
+    /// Sends a sign-in code to an address if an active account has it. Takes as long and says as much if none has.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for what cannot be an address; [`Error::RateLimited`]; [`Error::Overloaded`].
+    pub async fn request_code(&self, email: &str, visitor: &Visitor<'_>) -> Result<(), Error> {
+        self.ask_for_mail(Wanted::SignInCode, "code", email, visitor).await
+    }
+
+    /// Takes a question for mail.
+    pub(crate) async fn ask_for_mail(
+        &self,
+        wanted: Wanted,
+        purpose: &'static str,
+        email: &str,
+        visitor: &Visitor<'_>,
+    ) -> Result<(), Error> {
+        let email =
+            Email::parse(email).map_err(|e| Error::InvalidInput(vec![FieldFault::new("email", e)]))?;
+        self.take(&self.mails_to(purpose, email.key(), visitor.client)).await?;
+        let question = self.question(wanted, email.key(), visitor.language, visitor.client)?;
+        let mut tx = self.store().begin().await?;
+        tx.outbox().post(&question).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Begins a session for somebody who has the code. An unknown address, a wrong, used or expired code and an account
+    /// that may not sign in get the same answer. The mailbox is proven by it; if it never was before, everything that
+    /// somebody else may have put on the account is gone first.
+    ///
+    /// # Errors
+    /// [`Error::AuthenticationRequired`]; [`Error::InvalidInput`] for what cannot be an address or a code;
+    /// [`Error::RateLimited`]; [`Error::Overloaded`].
+    pub async fn sign_in_with_code(
+        &self,
+        input: EmailCode<'_>,
+        visitor: &Visitor<'_>,
+    ) -> Result<SignedIn, Error> {
+        let (email, code) = input.check()?;
+        let attempts = self.code_attempts(&email, visitor.client);
+        self.take(&attempts).await?;
+
+        let record = self.store().find_sign_in(email.key()).await?;
+        // Nobody has the id of zeroes: an unknown address costs what a known one costs.
+        let user = record.as_ref().map_or(UserId::from_bytes([0; 16]), |record| record.user.id);
+        let hash = self.ports.secrets.codes.hash(user, &code);
+        let challenge = self.store().count_code_attempt(user, self.now()).await?;
+        let is_right =
+            challenge.is_some_and(|challenge| challenge.hash == hash && challenge.email == *email.key());
+        let admitted = record
+            .filter(|record| is_right && record.user.status == UserStatus::Active)
+            .and_then(|SignInRecord { user, role, .. }| Some((user, role?)));
+        let Some((owner, role)) = admitted else {
+            let known = Some(user).filter(|id| *id != UserId::from_bytes([0; 16]));
+            self.audit_code_refusal(known, visitor.client).await?;
+            return Err(Error::AuthenticationRequired);
+        };
+
+        let owner = identsphere_accounts::User { email_verified: true, ..owner };
+        let organization = owner.home_organization;
+        let (principal, refresh_token) =
+            self.open_session(owner, organization, role, AuthMethod::EmailOtp, visitor.client);
+        let signed_in = self.issue(principal, &refresh_token)?;
+        let who = &signed_in.principal;
+        let writes = self.sign_in_writes(who, AuditAction::EmailOtpLogin, visitor)?;
+
+        let now = self.now();
+        let mut tx = self.store().begin().await?;
+        if !tx.proofs().take_code(who.user.id, &hash, now).await? {
+            return Err(Error::AuthenticationRequired);
+        }
+        match tx.users().prove_mailbox(who.user.id, email.key(), now).await? {
+            None => return Err(Error::AuthenticationRequired),
+            Some(MailboxProof::Again) => {}
+            Some(MailboxProof::First) => self.reclaim(&mut *tx, &who.user, visitor.client).await?,
+        }
+        self.write_sign_in(&mut *tx, who, &writes, visitor).await?;
+        for attempt in &attempts {
+            tx.limits().give_back(attempt).await?;
+        }
+        tx.commit().await?;
+        Ok(signed_in)
+    }
+
+    async fn audit_code_refusal(&self, user: Option<UserId>, client: &ClientInfo) -> Result<(), Error> {
+        let event = self
+            .event(AuditAction::LoginFailed, Actor::Anonymous, &Resource::User(user), client)
+            .failed()
+            .with("auth_method", AuthMethod::EmailOtp.name());
+        let mut tx = self.store().begin().await?;
+        tx.audit().append(&event).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn code_attempts(&self, email: &Email, client: &ClientInfo) -> Vec<Take> {
+        self.attempts("code", email, client)
+    }
+}
+
+impl EmailCode<'_> {
+    fn check(&self) -> Result<(Email, SignInCode), Error> {
+        let email = Email::parse(self.email).map_err(|e| FieldFault::new("email", e));
+        let code =
+            SignInCode::read(self.code).ok_or_else(|| FieldFault::new("code", "must be six digits, 0 to 9"));
+        match (email, code) {
+            (Ok(email), Ok(code)) => Ok((email, code)),
+            (email, code) => {
+                Err(Error::InvalidInput([email.err(), code.err()].into_iter().flatten().collect()))
+            }
+        }
+    }
+}
