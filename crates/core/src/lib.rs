@@ -52,7 +52,7 @@ pub use issue::SignedIn;
 pub use key_ring::PublishedKeys;
 pub use limits::{BucketKey, Quota, RateLimits, Take};
 pub use login::Login;
-pub use mail::{Language, Mail, MailContent, MailError, MailSecret, Mailer};
+pub use mail::{KeptMail, Language, Mail, MailContent, MailError, MailReader, MailSecret, Mailer};
 pub use outbox::{OutboxEntry, OutboxRepo, OutboxStore, Sealing, Unsealable};
 pub use policy::Policy;
 pub use register::Register;

@@ -1,5 +1,5 @@
 //! What tests need everywhere: a clock that is set by hand, repeatable randomness, valid records, a PostgreSQL server to
-//! break, a balancer over several nodes, a proxy that breaks connections.
+//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told.
 
 mod balancer;
 pub mod builders;
@@ -9,6 +9,7 @@ mod mailbox;
 mod postgres;
 mod proxy;
 mod random;
+mod smtp_sink;
 
 pub use balancer::Balancer;
 pub use builders::{Account, World};
@@ -18,3 +19,4 @@ pub use mailbox::Mailbox;
 pub use postgres::{Durability, PostgresServer, fresh_schema_name};
 pub use proxy::Proxy;
 pub use random::SeededRandom;
+pub use smtp_sink::{Behaviour, ReceivedMail, SmtpSink, Stage};

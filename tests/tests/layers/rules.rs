@@ -57,6 +57,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         name: "outside",
         members: &[
             "identsphere-crypto",
+            "identsphere-mail",
             "identsphere-store-memory",
             "identsphere-store-sqlite",
             "identsphere-store-postgres",
@@ -162,6 +163,12 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-axum", "identsphere-e2e"],
         tests_in: &[],
         why: "axum is one of two frameworks: what it alone knows, the other lacks",
+    },
+    Outsider {
+        crates: &["lettre", "minijinja*"],
+        only_in: &["identsphere-mail"],
+        tests_in: &[],
+        why: "how mail looks and leaves is a port",
     },
     Outsider {
         crates: &["http"],
