@@ -142,5 +142,6 @@ fn http_config() -> HttpConfig {
         trusted_proxies: vec!["192.0.2.0/24".parse().expect("a network")],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: None,
     }
 }

@@ -60,5 +60,6 @@ fn config(origin: &str, master: &MasterKey) -> HttpConfig {
         trusted_proxies: vec![],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: None,
     }
 }

@@ -144,6 +144,7 @@ pub(crate) fn http_config(
         trusted_proxies: settings.trusted_proxies.clone(),
         public_max_age: settings.keys.jwks_max_age,
         drain,
+        development_mail: None,
     })
 }
 

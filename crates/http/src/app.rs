@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identsphere_core::IdentSphere;
+use identsphere_core::{IdentSphere, MailReader};
 use ipnet::IpNet;
 
 use crate::config::{Drain, HttpConfig};
@@ -26,6 +26,7 @@ struct Inner {
     documents: Documents,
     drain: Drain,
     metrics: Metrics,
+    development_mail: Option<Arc<dyn MailReader>>,
 }
 
 /// The documents of the application could not be written.
@@ -50,6 +51,7 @@ impl App {
             trusted_proxies: config.trusted_proxies,
             drain: config.drain,
             metrics: Metrics::new(),
+            development_mail: config.development_mail,
         })))
     }
 
@@ -85,6 +87,11 @@ impl App {
 
     pub(crate) fn drain(&self) -> &Drain {
         &self.0.drain
+    }
+
+    /// Mail that was kept instead of sent.
+    pub(crate) fn development_mail(&self) -> Option<&dyn MailReader> {
+        self.0.development_mail.as_deref()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -22,6 +22,7 @@ use crate::forwarded::client_address;
 use crate::guards::{check_head, check_limits};
 use crate::head::Head;
 use crate::metrics::unrouted;
+use crate::outbox;
 use crate::reply::Reply;
 use crate::table::{AuthRule, CsrfRule, Endpoint, Route};
 
@@ -40,7 +41,7 @@ impl App {
         R: FnOnce(usize) -> B,
         B: Future<Output = Body>,
     {
-        if !endpoint.matches(head.path) {
+        if !endpoint.matches(head.path) || !self.shows(endpoint, head) {
             return self.answer_unknown(head).await;
         }
         match endpoint.route(head.method) {
@@ -58,6 +59,11 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Whether this endpoint exists for the sender of this request.
+    fn shows(&self, endpoint: &Endpoint, head: &Head<'_>) -> bool {
+        !endpoint.is_for_development() || (self.development_mail().is_some() && outbox::is_from_here(head))
     }
 
     /// Answers a request to a path that nobody serves.

@@ -256,7 +256,7 @@ fn is_required(schema: &Value, name: &str) -> bool {
 }
 
 /// Text that means nothing to an HTML parser.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

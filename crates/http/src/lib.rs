@@ -26,6 +26,7 @@ mod metrics;
 mod names;
 mod openapi;
 mod origins;
+mod outbox;
 mod reply;
 mod routes;
 mod table;

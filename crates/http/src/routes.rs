@@ -3,7 +3,7 @@
 
 use identsphere_kernel::ErrorCode;
 
-use crate::handlers::{documents, operations, sessions, sign_in};
+use crate::handlers::{development, documents, operations, sessions, sign_in};
 use crate::table::{
     AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, MAX_BODY, Method, QueryParameter,
     RateClass, Route, Shape, Success,
@@ -17,6 +17,7 @@ const SIGN_IN: &str = "Sign-in";
 const SESSIONS: &str = "Sessions";
 const KEYS: &str = "Keys";
 const OPERATIONS: &str = "Operations";
+const DEVELOPMENT: &str = "Development";
 
 /// Everything that is served.
 pub static ENDPOINTS: &[Endpoint] = &[
@@ -33,6 +34,8 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/readyz", routes: &[READYZ] },
     Endpoint { path: "/openapi.json", routes: &[OPENAPI] },
     Endpoint { path: "/docs", routes: &[DOCS] },
+    Endpoint { path: "/dev/mail", routes: &[LIST_DEVELOPMENT_MAIL] },
+    Endpoint { path: "/dev/mail/{id}", routes: &[READ_DEVELOPMENT_MAIL] },
 ];
 
 /// The most common columns; a route names where it differs.
@@ -258,5 +261,28 @@ const DOCS: Route = Route {
     cache: CacheRule::Public,
     success: Success { status: 200, description: "The page", content: Content::Html },
     handler: |app, call| Box::pin(documents::docs(app, call)),
+    ..READ
+};
+
+const LIST_DEVELOPMENT_MAIL: Route = Route {
+    operation: "listDevelopmentMail",
+    summary: "Mail that was not sent",
+    description: "Exists while no mail server is set, for whoever sits at the machine of the server: for everybody else \
+                  404. The latest 200 mails, the newest first.",
+    chapter: DEVELOPMENT,
+    success: Success { status: 200, description: "The page", content: Content::Html },
+    refusals: &[ErrorCode::NotFound],
+    handler: |app, call| Box::pin(development::list(app, call)),
+    ..READ
+};
+
+const READ_DEVELOPMENT_MAIL: Route = Route {
+    operation: "readDevelopmentMail",
+    summary: "One mail that was not sent",
+    description: "As HTML and as plain text.",
+    chapter: DEVELOPMENT,
+    success: Success { status: 200, description: "The page", content: Content::Html },
+    refusals: &[ErrorCode::NotFound],
+    handler: |app, call| Box::pin(development::read(app, call)),
     ..READ
 };

@@ -11,6 +11,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::app::App;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::outbox;
 use crate::reply::Reply;
 
 /// Largest body in bytes (contract §1).
@@ -221,6 +222,12 @@ impl Endpoint {
             None => false,
         });
         fits && segments.next().is_none()
+    }
+
+    /// Whether it exists only where mail is kept instead of sent, and only for whoever sits at that machine. For everybody
+    /// else it is a path that nobody serves.
+    pub fn is_for_development(&self) -> bool {
+        self.path.starts_with(outbox::PREFIX)
     }
 
     /// The varying segment of this name in a path that [`matches`](Self::matches).

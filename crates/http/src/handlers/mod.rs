@@ -1,5 +1,6 @@
 //! Handlers: each decodes, calls one use case, and encodes.
 
+pub(crate) mod development;
 pub(crate) mod documents;
 pub(crate) mod operations;
 pub(crate) mod sessions;

@@ -133,7 +133,7 @@ async fn bodies_that_are_not_json_are_refused() {
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
     let world = World::new().await;
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.is_for_development()) {
         for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
             let reply = world
                 .send(Request::new(method, &path_of(endpoint)).field("x-http-method-override", "GET"))

@@ -19,6 +19,7 @@ pub(crate) const LISTED: &str = "https://app.example.org";
 
 /// A service, its clock, and the switch that drains it.
 pub(crate) struct World {
+    pub(crate) core: Arc<IdentSphere>,
     pub(crate) app: App,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) drain: Drain,
@@ -48,8 +49,8 @@ impl World {
         let core = Arc::new(IdentSphere::new(ports, policy()));
         core.prepare().await.unwrap();
         let drain = Drain::default();
-        let app = App::new(core, http_config(drain.clone())).unwrap();
-        Self { app, clock, drain }
+        let app = App::new(core.clone(), http_config(drain.clone())).unwrap();
+        Self { core, app, clock, drain }
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn http_config(drain: Drain) -> HttpConfig {
         trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
         public_max_age: Duration::from_secs(300),
         drain,
+        development_mail: None,
     }
 }
 
