@@ -92,6 +92,11 @@ impl SmtpMailer {
         Self { timeout, ..self }
     }
 
+    /// The server, whose text never shows user or password.
+    pub fn server(&self) -> &SmtpUrl {
+        &self.server
+    }
+
     /// Greets the server, encrypted and signed in as for a mail, and takes leave.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identsphere_core::{IdentSphere, Mail, MailError, Mailer, Policy, Ports, RateLimits, Store};
+use identsphere_core::{IdentSphere, MailReader, Mailer, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
@@ -14,6 +14,7 @@ use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
 use identsphere_tokens::{KeyError, KeyPolicy, KeyVault};
 
 use crate::failure::{Cause, Failure};
+pub(crate) use crate::mail::mailer;
 use crate::master_key::{self, KeyPlace};
 
 /// How far the clocks of nodes may lie apart.
@@ -53,10 +54,14 @@ pub(crate) async fn demand_schema(store: &dyn Store) -> Result<(), Failure> {
 /// Joins the service out of its parts. The schema must be up to date.
 ///
 /// Nothing is written under a master key that does not open what is there: the other nodes could not read it.
-pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Result<Composed, Failure> {
+pub(crate) async fn compose(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    mailer: Arc<dyn Mailer>,
+) -> Result<Composed, Failure> {
     let (master_key, key_place) = master_key::find_or_draw(settings, &*store, &OsRandom).await?;
     judge_keys(&*store, &vault(settings, &master_key)?, &SystemClock).await?;
-    let service = join(settings, store, &master_key)?;
+    let service = join(settings, store, mailer, &master_key)?;
     Ok(Composed { service, master_key, key_place })
 }
 
@@ -64,6 +69,7 @@ pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Resul
 pub(crate) fn join(
     settings: &Settings,
     store: Arc<dyn Store>,
+    mailer: Arc<dyn Mailer>,
     master_key: &MasterKey,
 ) -> Result<Arc<IdentSphere>, Failure> {
     let ports = Ports {
@@ -73,23 +79,9 @@ pub(crate) fn join(
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         secrets: master_key.secrets(),
-        mailer: Arc::new(LoggedMail),
+        mailer,
     };
     Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
-}
-
-/// Mail that nobody delivers yet.
-struct LoggedMail;
-
-#[async_trait::async_trait]
-impl Mailer for LoggedMail {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        tracing::info!(
-            mail.kind = mail.content.name(),
-            "a mail is due, and there is no way to deliver it yet"
-        );
-        Ok(())
-    }
 }
 
 /// What makes and opens signing keys.
@@ -140,6 +132,7 @@ pub(crate) fn http_config(
     settings: &Settings,
     master_key: &MasterKey,
     drain: Drain,
+    development_mail: Option<Arc<dyn MailReader>>,
 ) -> Result<HttpConfig, Failure> {
     let refused = |error: Cause| Failure::Compose(error);
     let cookies = &settings.cookies;
@@ -158,7 +151,7 @@ pub(crate) fn http_config(
         trusted_proxies: settings.trusted_proxies.clone(),
         public_max_age: settings.keys.jwks_max_age,
         drain,
-        development_mail: None,
+        development_mail,
     })
 }
 
@@ -172,7 +165,7 @@ fn policy(settings: &Settings) -> Policy {
         refresh_grace: tokens.refresh_grace,
         keys: key_policy(settings),
         limits: settings.rate_limits.then(RateLimits::standard),
-        frontend_url: settings.public_base_url.to_string().trim_end_matches('/').to_owned(),
+        frontend_url: settings.mail.site().to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

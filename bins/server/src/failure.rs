@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use identsphere_kernel::StoreError;
+use identsphere_mail::TemplateFaults;
 use identsphere_settings::Faults;
 use identsphere_tokens::KeyError;
 
@@ -37,6 +38,10 @@ pub(crate) enum Failure {
     Prepare(#[source] identsphere_core::Error),
     #[error("the service refused the settings")]
     Compose(#[source] Cause),
+    #[error("the templates in {} cannot be used", folder.display())]
+    Templates { folder: PathBuf, source: TemplateFaults },
+    #[error("the mail server {server} cannot be used")]
+    MailServer { server: String, source: Cause },
     #[error("cannot listen on {address}")]
     Listen { address: String, source: std::io::Error },
     #[error("the server stopped")]
@@ -82,6 +87,13 @@ impl Failure {
             }
             Self::ClockBehind { .. } => "set the clock: tokens would be issued in the past",
             Self::MemoryHasNoKeys => "set IDENTSPHERE_DATABASE_URL to the database of the server",
+            Self::Templates { .. } => {
+                "mend these files, or remove them: the built-in ones then stand for them"
+            }
+            Self::MailServer { .. } => {
+                "check IDENTSPHERE_SMTP_URL, and that the server is up, lets this user in and has a certificate that this \
+                 machine trusts"
+            }
             Self::Listen { .. } => {
                 "is another server running there? IDENTSPHERE_LISTEN names another address"
             }

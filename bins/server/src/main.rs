@@ -12,6 +12,7 @@ mod failure;
 mod hello;
 mod inputs;
 mod keys;
+mod mail;
 mod master_key;
 mod metrics;
 mod migrate;
