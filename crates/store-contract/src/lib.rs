@@ -180,6 +180,7 @@ macro_rules! __store_cases {
             an_unknown_hash_is_absent
             the_code_of_another_user_is_absent
             what_has_expired_is_absent_from_its_end_on
+            a_reset_is_found_until_it_is_taken_or_ends
             what_is_taken_is_gone
             what_was_taken_is_back_without_the_commit
             a_transaction_takes_what_it_has_put

@@ -6,9 +6,8 @@ use identsphere_accounts::User;
 use identsphere_core::{OutboxEntry, Store};
 use identsphere_kernel::{Duration, MailId, StoreError, Timestamp, TokenHash};
 
-use crate::scene::{CONTENDERS, Scene, assert_conflict, race};
+use crate::scene::{CONTENDERS, INSTANT, Scene, assert_conflict, race};
 
-const INSTANT: Duration = Duration::from_micros(1);
 /// How long whoever is handed an entry has.
 const LEASE: Duration = Duration::from_secs(60);
 /// More than there ever are.

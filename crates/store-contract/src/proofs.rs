@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use identsphere_accounts::{CodeChallenge, EmailVerification, PasswordReset, User, VerificationKind};
 use identsphere_core::{Store, Tx};
-use identsphere_kernel::{Duration, StoreError, Timestamp, TokenHash};
+use identsphere_kernel::{StoreError, Timestamp, TokenHash};
 use identsphere_testkit::World;
 
-use crate::scene::{CONTENDERS, Scene, race};
-
-const INSTANT: Duration = Duration::from_micros(1);
+use crate::scene::{CONTENDERS, INSTANT, Scene, race};
 
 pub(crate) async fn a_verification_comes_back_exactly_as_given(scene: &Scene) {
     let user = scene.sign_up().await.user;
@@ -68,10 +66,9 @@ pub(crate) async fn a_hash_of_one_kind_is_nothing_for_another(scene: &Scene) {
     let user = scene.sign_up().await.user;
     let given = Proof::all(&scene.world, &user);
     put(scene, &given).await;
-    let now = scene.now();
     let mut tx = scene.begin().await;
     for proof in &given {
-        let hash = proof.hash();
+        let (hash, now) = (proof.hash(), scene.now());
         if !matches!(proof, Proof::Verification(_)) {
             assert_eq!(tx.proofs().take_verification(hash, now).await.unwrap(), None);
         }
@@ -121,6 +118,21 @@ pub(crate) async fn what_has_expired_is_absent_from_its_end_on(scene: &Scene) {
     assert_eq!(count_attempt(scene, &code).await.as_ref(), Some(&code));
     scene.world.clock.advance(INSTANT);
     assert_eq!(count_attempt(scene, &code).await, None);
+}
+
+pub(crate) async fn a_reset_is_found_until_it_is_taken_or_ends(scene: &Scene) {
+    let user = scene.sign_up().await.user;
+    for reset in scene.world.extreme_resets(&user).into_iter().chain([scene.world.password_reset(&user)]) {
+        let find = |now| scene.store.find_reset(&reset.hash, now);
+        assert_eq!(find(scene.now()).await.unwrap(), None);
+        put(scene, &[Proof::Reset(reset.clone())]).await;
+        for at in [scene.now(), reset.expires_at.minus(INSTANT)] {
+            assert_eq!(find(at).await.unwrap().as_ref(), Some(&reset));
+        }
+        assert_eq!(find(reset.expires_at).await.unwrap(), None);
+        assert!(take(scene, &Proof::Reset(reset.clone())).await);
+        assert_eq!(find(scene.now()).await.unwrap(), None);
+    }
 }
 
 pub(crate) async fn what_is_taken_is_gone(scene: &Scene) {
@@ -276,15 +288,14 @@ pub(crate) async fn a_sweep_deletes_only_what_has_ended(scene: &Scene) {
 }
 
 pub(crate) async fn a_sweep_deletes_no_more_of_each_kind_than_its_limit(scene: &Scene) {
-    let mut end = scene.now();
+    let over = scene.now().plus(EmailVerification::LIFETIME + INSTANT);
     for _ in 0..5 {
         let user = scene.sign_up().await.user;
         let [confirm, _, reset, code] = Proof::all(&scene.world, &user);
-        end = end.max(confirm.expires_at());
         put(scene, &[confirm, reset, code]).await;
     }
     for swept in [6, 6, 3, 0] {
-        assert_eq!(scene.store.sweep_proofs(end.plus(INSTANT), 2).await.unwrap(), swept);
+        assert_eq!(scene.store.sweep_proofs(over, 2).await.unwrap(), swept);
     }
 }
 
