@@ -44,10 +44,11 @@ impl Users {
     }
 
     fn change_email(&mut self, id: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
-        if self.by_email.get(email.key()).is_some_and(|owner| *owner != id) {
+        let is_taken = self.by_email.get(email.key()).is_some_and(|owner| *owner != id);
+        let Some(record) = self.active(id) else { return Ok(false) };
+        if is_taken {
             return Err(conflict("users_email_key_key"));
         }
-        let Some(record) = self.active(id) else { return Ok(false) };
         let before = std::mem::replace(&mut record.user.email, email.clone());
         record.user.email_verified = true;
         record.user.updated_at = at;

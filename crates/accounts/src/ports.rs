@@ -44,7 +44,7 @@ pub trait UserRepo: Send {
     ) -> Result<Option<MailboxProof>, StoreError>;
 
     /// Gives an active user another address, which counts as verified. False, changing nothing, unless the user is
-    /// active. Conflict: `users_email_key_key` (the address is taken).
+    /// active, whosever address it is. Conflict: `users_email_key_key` (the address is taken).
     async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError>;
 
     /// Sets the password of a user, whatever it was; with `None` the account has none from now on. Sets

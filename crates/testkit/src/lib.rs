@@ -6,6 +6,7 @@ pub mod builders;
 mod clock;
 mod fault_proxy;
 mod mailbox;
+mod mailbox_records;
 mod postgres;
 mod proxy;
 mod random;

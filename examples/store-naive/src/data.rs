@@ -105,8 +105,8 @@ impl Data {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let owner = self.user_by_email(email.key()).map(|row| row.user.id);
-        unique(owner.is_none_or(|owner| owner == user), "users_email_key_key")?;
         let Some(row) = self.active(user) else { return Ok(false) };
+        unique(owner.is_none_or(|owner| owner == user), "users_email_key_key")?;
         row.user = User { email: email.clone(), email_verified: true, updated_at: at, ..row.user.clone() };
         Ok(true)
     }
