@@ -209,10 +209,8 @@ mod tests {
 
     #[test]
     fn a_secret_survives_the_outbox_and_does_not_print() {
-        let content = MailContent::SignInCode {
-            code: MailSecret::new("123456"),
-            valid_for: Duration::from_secs(600),
-        };
+        let content =
+            MailContent::SignInCode { code: MailSecret::new("123456"), valid_for: Duration::from_secs(600) };
         assert!(!format!("{content:?}").contains("123456"));
         let text = serde_json::to_string(&content).unwrap();
         let MailContent::SignInCode { code, valid_for } = serde_json::from_str(&text).unwrap() else {
