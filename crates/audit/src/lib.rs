@@ -48,6 +48,8 @@ actions! {
     SessionReuseDetected = "auth.session.reuse_detected";
     /// A new signing key was published.
     KeysRotated = "keys.rotated";
+    /// The operator brought users along from another system.
+    UsersImported = "admin.users_imported";
 }
 
 /// Who did it.

@@ -8,6 +8,7 @@ use identsphere_organizations::{OrganizationRepo, Role};
 use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore};
 
+use crate::directory::DirectoryStore;
 use crate::limits::Take;
 
 /// Everything that is kept, behind one object. Reads and single conditional statements are called on the store itself
@@ -16,7 +17,7 @@ use crate::limits::Take;
 /// An adapter never calls a clock or a random source: ids and times are passed in. Times are in microseconds and come
 /// back exactly as they were given.
 #[async_trait]
-pub trait Store: PrincipalStore + SessionStore + KeyStore + RateLimitStore + Schema {
+pub trait Store: PrincipalStore + DirectoryStore + SessionStore + KeyStore + RateLimitStore + Schema {
     /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
     /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.
     async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;

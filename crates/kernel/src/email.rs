@@ -65,6 +65,11 @@ impl Email {
 }
 
 impl EmailKey {
+    /// Restores a key from a store. For adapters.
+    pub fn from_stored(key: String) -> Self {
+        Self(key)
+    }
+
     /// The key as text. For adapters and rate limits.
     pub fn as_str(&self) -> &str {
         &self.0

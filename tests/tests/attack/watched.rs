@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use identsphere_core::{
-    Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
-    Take, Tx,
+    AccountRecord, DirectoryStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Take, Tx,
 };
 use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
@@ -60,6 +61,29 @@ impl PrincipalStore for Watched {
 
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         self.asked().rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for Watched {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        self.asked().known_emails(emails).await
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.asked().known_users(ids).await
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        self.asked().organizations_by_slug(slugs).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        self.asked().list_accounts(after, limit).await
     }
 }
 
