@@ -17,7 +17,9 @@ mod master_key;
 mod seal;
 mod vault;
 
-pub use hasher::{HashScheme, PasswordPool, PoolConfig, PoolError, SchemeError};
+pub use hasher::{
+    FirebaseError, FirebaseProject, HashScheme, PasswordPool, PoolConfig, PoolError, SchemeError,
+};
 pub use master_key::{MasterKey, MasterKeyError, purpose};
 pub use seal::{SealError, Sealer};
 pub use vault::{RsaSize, RsaVault};

@@ -12,6 +12,7 @@
 //! methods, a field in `State` (`tx.rs`), and the cases in the store contract, which this crate runs in `tests/contract.rs`.
 
 mod audit;
+mod directory;
 mod keys;
 mod limits;
 mod organizations;

@@ -3,20 +3,28 @@
 use async_trait::async_trait;
 use identsphere_kernel::{OrganizationId, StoreError, UserId};
 use identsphere_organizations::{Membership, Organization, OrganizationRepo, Role, Slug};
-use rpds::{HashTrieMapSync, HashTrieSetSync};
+use rpds::HashTrieMapSync;
 
 use crate::tx::{MemoryTx, State, conflict, dangling};
 
 #[derive(Clone, Default)]
 pub(crate) struct Organizations {
     by_id: HashTrieMapSync<OrganizationId, Organization>,
-    slugs: HashTrieSetSync<Slug>,
+    by_slug: HashTrieMapSync<Slug, OrganizationId>,
     memberships: HashTrieMapSync<(UserId, OrganizationId), Membership>,
 }
 
 impl Organizations {
     pub(crate) fn contains(&self, id: OrganizationId) -> bool {
         self.by_id.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: OrganizationId) -> Option<&Organization> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn find(&self, slug: &Slug) -> Option<&Organization> {
+        self.get(*self.by_slug.get(slug)?)
     }
 
     /// The role of a user in an organisation, if they belong to it.
@@ -28,10 +36,10 @@ impl Organizations {
         if self.by_id.contains_key(&organization.id) {
             return Err(conflict("organizations_pkey"));
         }
-        if self.slugs.contains(&organization.slug) {
+        if self.by_slug.contains_key(&organization.slug) {
             return Err(conflict("organizations_slug_key"));
         }
-        self.slugs.insert_mut(organization.slug.clone());
+        self.by_slug.insert_mut(organization.slug.clone(), organization.id);
         self.by_id.insert_mut(organization.id, organization.clone());
         Ok(())
     }

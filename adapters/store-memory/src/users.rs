@@ -25,6 +25,10 @@ impl Users {
         self.by_id.get(&id)
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = UserId> {
+        self.by_id.keys().copied()
+    }
+
     pub(crate) fn find(&self, email: &EmailKey) -> Option<&UserRecord> {
         self.get(*self.by_email.get(email)?)
     }

@@ -16,6 +16,7 @@
 
 mod audit;
 mod config;
+mod directory;
 mod errors;
 mod keys;
 mod limits;

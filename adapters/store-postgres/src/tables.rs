@@ -144,4 +144,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, user_sessions, organization_memberships);
+diesel::allow_tables_to_appear_in_same_query!(organizations, users, user_sessions, organization_memberships);

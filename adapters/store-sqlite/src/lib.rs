@@ -17,6 +17,7 @@
 
 mod audit;
 mod connection;
+mod directory;
 mod errors;
 mod keys;
 mod limits;

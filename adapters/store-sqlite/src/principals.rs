@@ -120,7 +120,7 @@ fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> Query
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: AsBytes<UserId>,
     email: String,
     email_key: String,

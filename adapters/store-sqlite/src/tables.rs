@@ -163,4 +163,4 @@ table! {
     }
 }
 
-allow_tables_to_appear_in_same_query!(users, organization_memberships, user_sessions);
+allow_tables_to_appear_in_same_query!(organizations, users, organization_memberships, user_sessions);

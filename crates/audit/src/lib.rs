@@ -58,6 +58,8 @@ actions! {
     EmailChanged = "users.email_changed";
     /// A new signing key was published.
     KeysRotated = "keys.rotated";
+    /// The operator brought users along from another system.
+    UsersImported = "admin.users_imported";
 }
 
 /// Who did it.

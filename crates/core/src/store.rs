@@ -8,6 +8,7 @@ use identsphere_organizations::{OrganizationRepo, Role};
 use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore};
 
+use crate::directory::DirectoryStore;
 use crate::limits::Take;
 use crate::outbox::{OutboxRepo, OutboxStore};
 
@@ -18,7 +19,7 @@ use crate::outbox::{OutboxRepo, OutboxStore};
 /// back exactly as they were given.
 #[async_trait]
 pub trait Store:
-    PrincipalStore + SessionStore + ProofStore + KeyStore + RateLimitStore + OutboxStore + Schema
+    PrincipalStore + DirectoryStore + SessionStore + ProofStore + KeyStore + RateLimitStore + OutboxStore + Schema
 {
     /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
     /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.

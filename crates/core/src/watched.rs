@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofRepo, ProofStore, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
-use identsphere_organizations::OrganizationRepo;
+use identsphere_organizations::{Organization, OrganizationRepo, Slug};
 use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
 
@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 
 use crate::recent::RecentPrincipals;
 use crate::{
-    OutboxEntry, OutboxRepo, OutboxStore, Principal, PrincipalStore, RateLimitRepo, RateLimitStore,
-    RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
+    AccountRecord, DirectoryStore, OutboxEntry, OutboxRepo, OutboxStore, Principal, PrincipalStore,
+    RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
 };
 
 /// A store whose changes are told.
@@ -82,6 +82,29 @@ impl PrincipalStore for WatchedStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         let _change = self.change(vec![rotation.session]);
         self.inner.rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for WatchedStore {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        self.inner.known_emails(emails).await
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.inner.known_users(ids).await
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        self.inner.organizations_by_slug(slugs).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        self.inner.list_accounts(after, limit).await
     }
 }
 

@@ -23,6 +23,7 @@
 )]
 
 mod audit;
+mod directory;
 mod durability;
 mod keys;
 mod limits;
@@ -137,6 +138,15 @@ macro_rules! __store_cases {
             roles_come_back_exactly_as_given
             a_sign_in_finds_users_of_every_status
             a_sign_in_finds_the_role_at_home
+        }
+        directory {
+            known_addresses_are_told_from_unknown_ones
+            known_addresses_are_compared_byte_for_byte
+            known_ids_are_told_from_unknown_ones
+            organizations_are_found_by_their_slugs
+            hundreds_are_asked_for_at_once
+            accounts_are_listed_page_by_page
+            an_account_is_listed_with_its_home_alone
         }
         sessions {
             a_session_comes_back_exactly_as_given

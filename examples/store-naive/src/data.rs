@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use identsphere_accounts::{MailboxProof, PasswordHash, User, UserStatus};
 use identsphere_audit::AuditEvent;
-use identsphere_core::{BucketKey, Principal, RefreshRotation, SignInRecord, Take};
+use identsphere_core::{AccountRecord, BucketKey, Principal, RefreshRotation, SignInRecord, Take};
 use identsphere_kernel::{
     Duration, Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId,
 };
-use identsphere_organizations::{Membership, Organization, Role};
+use identsphere_organizations::{Membership, Organization, Role, Slug};
 use identsphere_sessions::{RefreshState, Session};
 use identsphere_tokens::{KeyId, SigningKey};
 
@@ -145,6 +145,32 @@ impl Data {
     /// The key decides, byte for byte: no case folding, no collation.
     fn user_by_email(&self, email: &EmailKey) -> Option<&UserRow> {
         self.users.values().find(|row| row.user.email.key() == email)
+    }
+
+    pub(crate) fn known_emails(&self, emails: &[EmailKey]) -> Vec<EmailKey> {
+        let known = self.users.values().map(|row| row.user.email.key());
+        known.filter(|key| emails.contains(key)).cloned().collect()
+    }
+
+    pub(crate) fn known_users(&self, ids: &[UserId]) -> Vec<UserId> {
+        self.users.keys().copied().filter(|id| ids.contains(id)).collect()
+    }
+
+    pub(crate) fn organizations_by_slug(&self, slugs: &[Slug]) -> Vec<Organization> {
+        self.organizations.values().filter(|known| slugs.contains(&known.slug)).cloned().collect()
+    }
+
+    pub(crate) fn accounts(&self, after: Option<UserId>, limit: u32) -> Vec<AccountRecord> {
+        let behind = self.users.values().filter(|row| after.is_none_or(|after| row.user.id > after));
+        let accounts = behind.filter_map(|UserRow { user, password_hash }| {
+            Some(AccountRecord {
+                user: user.clone(),
+                password_hash: password_hash.clone(),
+                organization: self.organizations.get(&user.home_organization)?.clone(),
+                role: self.role(user.id, user.home_organization).cloned(),
+            })
+        });
+        accounts.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
     }
 
     fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {

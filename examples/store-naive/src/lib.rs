@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use identsphere_core::{
-    Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
-    Take, Tx,
+    AccountRecord, DirectoryStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Take, Tx,
 };
 use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_tokens::{KeyStore, SigningKey};
 
@@ -68,6 +69,29 @@ impl PrincipalStore for NaiveStore {
 
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         Ok(self.write(|data| data.rotate(rotation)).await)
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for NaiveStore {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        Ok(self.read(|data| data.known_emails(emails)))
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.read(|data| data.known_users(ids)))
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        Ok(self.read(|data| data.organizations_by_slug(slugs)))
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        Ok(self.read(|data| data.accounts(after, limit)))
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
 use identsphere_core::{
-    OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, Store, Take, Tx,
+    AccountRecord, DirectoryStore, OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore,
+    RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
 };
 use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
@@ -61,6 +62,29 @@ impl PrincipalStore for Watched {
 
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         self.asked().rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for Watched {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        self.asked().known_emails(emails).await
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.asked().known_users(ids).await
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        self.asked().organizations_by_slug(slugs).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        self.asked().list_accounts(after, limit).await
     }
 }
 

@@ -204,7 +204,17 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         why: "its private-key operations leak through timing (RUSTSEC-2023-0071): keys are made with it, nothing is signed",
     },
     Outsider {
-        crates: &["josekit", "openssl*", "chacha20poly1305", "scrypt", "argon2", "bcrypt", "pbkdf2"],
+        crates: &[
+            "josekit",
+            "openssl*",
+            "chacha20poly1305",
+            "scrypt",
+            "argon2",
+            "bcrypt",
+            "pbkdf2",
+            "aes",
+            "ctr",
+        ],
         only_in: &["identsphere-crypto"],
         tests_in: &[],
         why: "signing, sealing and password hashing are ports with one adapter",
