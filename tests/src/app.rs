@@ -2,8 +2,10 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use identsphere_blob::PictureWorkshop;
 use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
@@ -177,6 +179,8 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         )),
         clock,
         random: Arc::new(OsRandom),
+        blobs: data.blobs.clone(),
+        pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
         secrets: master.secrets(),
         mailer: data.mailbox.clone(),
     }

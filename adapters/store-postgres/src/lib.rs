@@ -25,6 +25,7 @@ mod outbox;
 mod pool;
 mod prepared;
 mod principals;
+mod profiles;
 mod proofs;
 mod schema;
 mod sessions;

@@ -24,6 +24,7 @@ mod limits;
 mod organizations;
 mod outbox;
 mod principals;
+mod profiles;
 mod proofs;
 mod schema;
 mod sessions;

@@ -151,7 +151,7 @@ impl From<UserRow> for User {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = user_sessions)]
-struct SessionRow {
+pub(crate) struct SessionRow {
     id: AsBytes<SessionId>,
     user_id: AsBytes<UserId>,
     organization_id: AsBytes<OrganizationId>,

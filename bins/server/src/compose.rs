@@ -1,7 +1,9 @@
 //! The composition root: adapters, chosen and joined by settings.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, MailReader, Mailer, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
@@ -19,6 +21,9 @@ use crate::master_key::{self, KeyPlace};
 
 /// How far the clocks of nodes may lie apart.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How many uploaded pictures are made at a time, each in at most 128 MiB.
+const PICTURES_AT_A_TIME: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// The service, ready to be prepared.
 pub(crate) struct Composed {
@@ -78,10 +83,17 @@ pub(crate) fn join(
         vault: Arc::new(vault(settings, master_key)?),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
+        blobs: Arc::new(blobs(settings)?),
+        pictures: Arc::new(PictureWorkshop::new(PICTURES_AT_A_TIME)),
         secrets: master_key.secrets(),
         mailer,
     };
     Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
+}
+
+/// Where uploaded pictures are kept.
+fn blobs(settings: &Settings) -> Result<ObjectBlobs, Failure> {
+    ObjectBlobs::open(&settings.blob_url).map_err(|error| Failure::Compose(error.into()))
 }
 
 /// What makes and opens signing keys.

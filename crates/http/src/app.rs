@@ -23,6 +23,7 @@ struct Inner {
     origins: Origins,
     trusted_proxies: Vec<IpNet>,
     is_encrypted: bool,
+    base: String,
     documents: Documents,
     drain: Drain,
     metrics: Metrics,
@@ -46,6 +47,7 @@ impl App {
             documents,
             origins: Origins::new(Origin::of(&config.base_url), config.cors_origins),
             is_encrypted: config.base_url.scheme() == "https",
+            base: config.base_url.as_str().trim_end_matches('/').to_owned(),
             cookies: config.cookies,
             csrf: CsrfKey::new(config.csrf_key),
             trusted_proxies: config.trusted_proxies,
@@ -79,6 +81,11 @@ impl App {
     /// Whether browsers reach this service through TLS.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.0.is_encrypted
+    }
+
+    /// The public base URL, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.0.base
     }
 
     pub(crate) fn documents(&self) -> &Documents {

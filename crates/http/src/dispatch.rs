@@ -185,8 +185,10 @@ impl App {
             .admit(head, reply)
             .with_value("x-request-id", Bytes::copy_from_slice(request_id.as_bytes()))
             .with("x-content-type-options", "nosniff")
-            .with("cross-origin-resource-policy", "same-origin")
             .with("referrer-policy", "no-referrer");
+        if reply.header("cross-origin-resource-policy").is_none() {
+            reply = reply.with("cross-origin-resource-policy", "same-origin");
+        }
         if reply.header("cache-control").is_none() {
             reply = reply.with("cache-control", "no-store");
         }
@@ -212,7 +214,7 @@ impl App {
     }
 }
 
-/// The whole body, which is JSON if it is anything.
+/// The whole body.
 async fn whole<R, B>(head: &Head<'_>, limit: usize, read_body: R) -> Result<Bytes, Failure>
 where
     R: FnOnce(usize) -> B,

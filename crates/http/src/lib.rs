@@ -23,6 +23,7 @@ mod guards;
 mod handlers;
 mod head;
 mod metrics;
+mod multipart;
 mod names;
 mod openapi;
 mod origins;
@@ -31,6 +32,8 @@ mod reply;
 mod routes;
 mod table;
 mod wire;
+mod wire_export;
+mod wire_profile;
 
 pub use app::{App, AppError};
 pub use call::Body;

@@ -13,8 +13,8 @@ use url::Url;
 use crate::load::Reader;
 use crate::origin::Origin;
 use crate::rules::{
-    Address, Choice, CookieDomain, CookiePrefix, Describe, ListenAddress, MailServer, MasterKey, Networks,
-    OriginRule, Origins, PathRule, SWITCH, Schema, Store, Text, WebAddress, Whole, Word,
+    Address, Blobs, Choice, CookieDomain, CookiePrefix, Describe, ListenAddress, MailServer, MasterKey,
+    Networks, OriginRule, Origins, PathRule, SWITCH, Schema, Store, Text, WebAddress, Whole, Word,
 };
 use crate::settings::{LogFormat, SameSite};
 use crate::store_location::StoreLocation;
@@ -145,6 +145,8 @@ registry! {
         public_base_url: Origin = OriginRule, Derived("`http://localhost:4000`, with the port of `LISTEN`"), Open;
         /// Where data lives. The plain variable `DATABASE_URL` is read when this one is not set.
         database_url: StoreLocation = Store, Value("sqlite://identsphere.db"), Location;
+        /// Where uploaded pictures live. `s3:` needs a server that was built with the feature `s3`.
+        blob_url: String = Blobs, Value("file://./identsphere-data"), Open;
         /// PostgreSQL schema of all tables.
         schema: String = Schema, Value("identsphere"), Open;
         /// Most connections to PostgreSQL.
@@ -215,8 +217,6 @@ registry! {
     later {
         /// Redis server.
         "redis_url", Location;
-        /// Where uploaded files live.
-        "blob_url", Location;
         /// How long a step-up counts.
         "step_up_ttl_secs", Open;
         /// Relying party id of passkeys.

@@ -148,6 +148,7 @@ fn assemble(values: Values) -> Option<Settings> {
             schema: values.schema?,
             pool_size: values.db_pool_size?,
         },
+        blob_url: values.blob_url?,
         master_key: values.master_key,
         cookies: CookieSettings {
             secure: values.cookies_secure?,

@@ -6,7 +6,7 @@ mod text;
 
 pub(crate) use mail::{Address, MailServer, WebAddress};
 pub(crate) use network::{ListenAddress, Networks, OriginRule, Origins};
-pub(crate) use text::{CookieDomain, CookiePrefix, MasterKey, PathRule, Schema, Store, Text, Word};
+pub(crate) use text::{Blobs, CookieDomain, CookiePrefix, MasterKey, PathRule, Schema, Store, Text, Word};
 
 use crate::distance::nearest;
 

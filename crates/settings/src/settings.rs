@@ -37,6 +37,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Where data lives.
     pub store: StoreSettings,
+    /// Where uploaded files live.
+    pub blob_url: String,
     /// The key that seals private keys, as text; `None`: the one beside the database.
     pub master_key: Option<SecretString>,
     /// Cookies.

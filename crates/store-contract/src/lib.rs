@@ -31,6 +31,7 @@ mod migrations;
 mod organizations;
 mod outbox;
 mod principals;
+mod profiles;
 mod proofs;
 mod rotation;
 mod scene;
@@ -147,6 +148,26 @@ macro_rules! __store_cases {
             hundreds_are_asked_for_at_once
             accounts_are_listed_page_by_page
             an_account_is_listed_with_its_home_alone
+        }
+        profiles {
+            a_profile_comes_back_exactly_as_given
+            a_change_of_nothing_changes_nothing_but_its_time
+            only_active_users_have_a_profile_to_change
+            a_new_password_takes_the_place_of_the_old_one
+            a_user_without_a_password_gets_none_in_its_place
+            of_many_who_set_a_password_one_wins
+            a_picture_is_replaced_by_another_or_by_none
+            of_many_who_replace_a_picture_each_replaces_another
+            nothing_personal_remains_of_an_erased_user
+            the_address_of_an_erased_user_is_free
+            of_many_who_erase_a_user_one_wins
+            organizations_are_listed_in_the_order_of_joining
+            organizations_come_back_exactly_as_given
+            whoever_departs_belongs_nowhere
+            the_only_owner_among_members_stays
+            of_the_last_two_owners_who_depart_at_once_one_stays
+            sessions_are_held_until_they_are_deleted
+            rows_of_an_actor_are_listed_newest_first
         }
         sessions {
             a_session_comes_back_exactly_as_given

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
+use identsphere_audit::AuditEntry;
 use identsphere_core::{
-    AccountRecord, DirectoryStore, OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore,
-    RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxStore, Principal, PrincipalStore,
+    ProfileRecord, ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
+    Take, Tx, UserOrganization,
 };
 use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::{Organization, Slug};
@@ -147,6 +149,25 @@ impl OutboxStore for Watched {
 
     async fn sweep_browsers(&self, seen_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.asked().sweep_browsers(seen_before, limit).await
+    }
+}
+
+#[async_trait]
+impl ProfileStore for Watched {
+    async fn find_profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
+        self.inner.find_profile(user).await
+    }
+
+    async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
+        self.inner.list_organizations(user).await
+    }
+
+    async fn list_held_sessions(&self, user: UserId) -> Result<Vec<HeldSession>, StoreError> {
+        self.inner.list_held_sessions(user).await
+    }
+
+    async fn list_events_by(&self, user: UserId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.list_events_by(user, limit).await
     }
 }
 

@@ -43,19 +43,30 @@ pub(crate) const LAYERS: &[Layer] = &[
         name: "core",
         members: &["identsphere-core"],
         uses: &["kernel", "domains"],
-        tests_use: &["identsphere-testkit", "identsphere-store-memory", "identsphere-crypto"],
+        tests_use: &[
+            "identsphere-testkit",
+            "identsphere-store-memory",
+            "identsphere-crypto",
+            "identsphere-blob",
+        ],
         why: "use cases know ports; which store, library or framework stands behind them is decided in bins",
     },
     Layer {
         name: "http",
         members: &["identsphere-http"],
         uses: &["kernel", "domains", "core"],
-        tests_use: &["identsphere-testkit", "identsphere-store-memory", "identsphere-crypto"],
+        tests_use: &[
+            "identsphere-testkit",
+            "identsphere-store-memory",
+            "identsphere-crypto",
+            "identsphere-blob",
+        ],
         why: "the HTTP contract is written once, without a framework and without a store",
     },
     Layer {
         name: "outside",
         members: &[
+            "identsphere-blob",
             "identsphere-crypto",
             "identsphere-mail",
             "identsphere-store-memory",
@@ -71,7 +82,12 @@ pub(crate) const LAYERS: &[Layer] = &[
         name: "frameworks",
         members: &["identsphere-actix", "identsphere-axum"],
         uses: &["kernel", "domains", "core", "http"],
-        tests_use: &["identsphere-testkit", "identsphere-store-memory", "identsphere-crypto"],
+        tests_use: &[
+            "identsphere-testkit",
+            "identsphere-store-memory",
+            "identsphere-crypto",
+            "identsphere-blob",
+        ],
         why: "a framework adapter mounts the route table: whatever it decided itself would be decided twice",
     },
     Layer {
@@ -181,6 +197,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &[
             "identsphere-core",
             "identsphere-http",
+            "identsphere-blob",
             "identsphere-crypto",
             "identsphere-store-memory",
             "identsphere-store-sqlite",
@@ -218,6 +235,18 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-crypto"],
         tests_in: &[],
         why: "signing, sealing and password hashing are ports with one adapter",
+    },
+    Outsider {
+        crates: &["image", "object_store"],
+        only_in: &["identsphere-blob", "identsphere-e2e"],
+        tests_in: &[],
+        why: "what strangers send is decoded behind a port, and where it is kept is one too",
+    },
+    Outsider {
+        crates: &["multer"],
+        only_in: &["identsphere-http"],
+        tests_in: &[],
+        why: "bodies belong to the HTTP contract",
     },
     Outsider {
         crates: &["getrandom", "rand*"],

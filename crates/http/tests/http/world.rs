@@ -1,7 +1,9 @@
 //! A whole service in memory. Shared with the tests of the adapters.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, PasswordHasher, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_http::{App, CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
@@ -43,6 +45,8 @@ impl World {
             vault: Arc::new(OneKeyVault::new()),
             clock: clock.clone(),
             random: Arc::new(OsRandom),
+            blobs: Arc::new(ObjectBlobs::memory()),
+            pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: MasterKey::generate(&OsRandom).secrets(),
             mailer: Arc::new(Mailbox::default()),
         };
