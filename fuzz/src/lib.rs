@@ -7,10 +7,13 @@ pub mod factors;
 mod world;
 
 use std::collections::BTreeMap;
+use std::io::BufReader;
 use std::path::Path;
 
 use identsphere_accounts::PasswordHash;
+use identsphere_core::import_format::{Column, CsvHeader, Lines, json_line, parse_json_line};
 use identsphere_core::{PasswordHasher as _, Verification};
+use identsphere_crypto::FirebaseProject;
 use identsphere_http::ENDPOINTS;
 use identsphere_kernel::{Email, SecretBytes};
 use identsphere_sessions::RefreshKey;
@@ -122,6 +125,24 @@ pub fn stored_hash(bytes: &[u8]) {
     let stored = Some(PasswordHash::new(text.to_owned()));
     let verified = world.wait(world.hasher.verify(world.password(), stored));
     assert!(matches!(verified, Ok(Verification::Mismatch)), "{text}");
+}
+
+/// A file of users of any bytes, as NDJSON and as CSV: each record that is read comes back from what is written of it.
+pub fn import_file(bytes: &[u8]) {
+    let ignore = &mut |_: &str| ();
+    let mut lines = Lines::new(BufReader::with_capacity(16, bytes));
+    let mut header = None;
+    while let Some((_, line)) = lines.next_line().expect("memory is read") {
+        let Ok(line) = line else { continue };
+        let from_csv = header.as_ref().map(|header: &CsvHeader| header.parse_line(&line));
+        header = header.or_else(|| CsvHeader::parse(&line, ignore).ok());
+        for record in [parse_json_line(&line, ignore).ok(), from_csv.and_then(Result::ok)].into_iter().flatten() {
+            let again = parse_json_line(&json_line(&record), ignore).expect("what is written is read");
+            assert!(Column::ALL.iter().all(|column| again.get(*column) == record.get(*column)));
+        }
+    }
+    let project = "algorithm: SCRYPT\nbase64_salt_separator: Bw==\nrounds: 8\nmem_cost: 1\nbase64_signer_key: ";
+    let _ = FirebaseProject::parse(&format!("{project}{}", String::from_utf8_lossy(bytes)));
 }
 
 /// Any chain of proxies, behind one that is trusted.

@@ -1,8 +1,10 @@
 //! A whole service in memory, without a socket.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_accounts::Password;
 use identsphere_core::{IdentSphere, Policy, Ports};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
@@ -64,6 +66,8 @@ impl World {
             vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master_key, Arc::new(OsRandom))),
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
+            blobs: Arc::new(ObjectBlobs::memory()),
+            pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: master_key.secrets(),
             mailer: Arc::new(Mailbox::default()),
         };
@@ -144,5 +148,6 @@ fn http_config() -> HttpConfig {
         trusted_proxies: vec!["192.0.2.0/24".parse().expect("a network")],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: None,
     }
 }

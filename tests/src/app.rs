@@ -2,11 +2,14 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use identsphere_blob::PictureWorkshop;
 use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
+use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
 use identsphere_testkit::{Mailbox, ManualClock};
 use identsphere_tokens::KeyPolicy;
@@ -37,6 +40,8 @@ pub struct App {
     pub address: SocketAddr,
     pub service: Arc<IdentSphere>,
     pub clock: Arc<ManualClock>,
+    /// The mail of this node, which is kept and can be read at `/dev/mail`.
+    pub mail: Arc<DevelopmentOutbox>,
     origin: String,
     data: Arc<Data>,
     _server: Server,
@@ -97,8 +102,9 @@ impl App {
         let service = Arc::new(IdentSphere::new(ports(&data, &data.master, clock.clone()), policy(&origin)));
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
-        let server = Server::start(framework, listener, service.clone(), &origin, &data.master);
-        Self { framework, address, service, clock, origin, data, _server: server }
+        let mail = Arc::new(outbox(&origin, clock.clone()));
+        let server = Server::start(framework, listener, service.clone(), &origin, &data.master, mail.clone());
+        Self { framework, address, service, clock, mail, origin, data, _server: server }
     }
 
     /// The public base URL, which is the issuer too.
@@ -173,9 +179,16 @@ fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
         )),
         clock,
         random: Arc::new(OsRandom),
+        blobs: data.blobs.clone(),
+        pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
         secrets: master.secrets(),
         mailer: data.mailbox.clone(),
     }
+}
+
+fn outbox(origin: &str, clock: Arc<ManualClock>) -> DevelopmentOutbox {
+    let sender = Sender { app_name: "IdentSphere".to_owned(), site: origin.to_owned() };
+    DevelopmentOutbox::new(Renderer::new(Templates::built_in().unwrap(), sender), clock)
 }
 
 fn policy(origin: &str) -> Policy {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use identsphere_core::IdentSphere;
+use identsphere_core::{IdentSphere, MailReader};
 use identsphere_crypto::{MasterKey, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, SameSite, Transport};
 use identsphere_kernel::Duration;
@@ -29,8 +29,9 @@ impl Server {
         service: Arc<IdentSphere>,
         origin: &str,
         master: &MasterKey,
+        development_mail: Arc<dyn MailReader>,
     ) -> Self {
-        let app = identsphere_http::App::new(service, config(origin, master)).unwrap();
+        let app = identsphere_http::App::new(service, config(origin, master, development_mail)).unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
         match framework {
@@ -51,7 +52,7 @@ impl Server {
     }
 }
 
-fn config(origin: &str, master: &MasterKey) -> HttpConfig {
+fn config(origin: &str, master: &MasterKey, development_mail: Arc<dyn MailReader>) -> HttpConfig {
     HttpConfig {
         base_url: origin.parse().unwrap(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Plain).unwrap(),
@@ -60,5 +61,6 @@ fn config(origin: &str, master: &MasterKey) -> HttpConfig {
         trusted_proxies: vec![],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: Some(development_mail),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use identsphere_blob::ObjectBlobs;
 use identsphere_core::Store;
 use identsphere_crypto::MasterKey;
 use identsphere_kernel::{OsRandom, SecretString};
@@ -31,6 +32,8 @@ pub struct Data {
     pub next_key: Arc<AtomicUsize>,
     /// Where the mail of all nodes arrives.
     pub mailbox: Arc<Mailbox>,
+    /// The pictures that the nodes share.
+    pub blobs: Arc<ObjectBlobs>,
     place: Place,
 }
 
@@ -53,10 +56,12 @@ impl Data {
             }
             Engine::Postgres => Place::Postgres { schema: SchemaName::parse(&fresh_schema_name()).unwrap() },
         };
+        let blobs = Arc::new(ObjectBlobs::memory());
         Self {
             master: MASTER.clone(),
             next_key: Arc::new(AtomicUsize::new(first_key)),
             mailbox: Arc::default(),
+            blobs,
             place,
         }
     }

@@ -148,6 +148,7 @@ fn config(origin: &str) -> HttpConfig {
         trusted_proxies: vec![],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: None,
     }
 }
 

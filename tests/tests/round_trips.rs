@@ -2,8 +2,10 @@
 //!
 //! A use case is counted the second time, when its statements are prepared. Tests run on one thread ([`Proxy`]).
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
     EndScope, IdentSphere, Language, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn, Visitor,
 };
@@ -161,6 +163,8 @@ fn service(store: PgStore) -> IdentSphere {
         vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
+        blobs: Arc::new(ObjectBlobs::memory()),
+        pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: master.secrets(),
         mailer: Arc::new(Mailbox::default()),
     };

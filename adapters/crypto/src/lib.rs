@@ -18,7 +18,9 @@ mod passkey;
 mod seal;
 mod vault;
 
-pub use hasher::{HashScheme, PasswordPool, PoolConfig, PoolError, SchemeError};
+pub use hasher::{
+    FirebaseError, FirebaseProject, HashScheme, PasswordPool, PoolConfig, PoolError, SchemeError,
+};
 pub use master_key::{MasterKey, MasterKeyError, purpose};
 pub use passkey::PasskeySignatures;
 pub use seal::{SealError, Sealer};

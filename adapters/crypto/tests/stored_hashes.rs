@@ -1,5 +1,5 @@
 //! Hashes of our own and of other systems, through the port. The constants were made by other implementations:
-//! Python's hashlib (scrypt, PBKDF2), argon2-cffi, bcrypt and passlib.
+//! Python's hashlib (scrypt, PBKDF2), argon2-cffi, bcrypt, passlib, Django, and cryptography (Firebase's AES).
 
 #![expect(clippy::unwrap_used, reason = "a test whose preparations fail has failed")]
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use identsphere_accounts::{Password, PasswordHash};
 use identsphere_core::{PasswordHasher, Verification};
-use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig};
+use identsphere_crypto::{FirebaseProject, HashScheme, PasswordPool, PoolConfig};
 use identsphere_kernel::{Duration, OsRandom};
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const UNICODE: &str = "Zwölf Boxkämpfer 密码 🦀";
 
 /// Hashes of [`PASSWORD`], each with that of [`UNICODE`].
-const HASHES: [[&str; 2]; 14] = [
+const HASHES: [[&str; 2]; 18] = [
     [
         "$scrypt$ln=10,r=8,p=2$AAECAwQFBgcICQoLDA0ODw$wk79EttC618m617oirShLZuxJkXcX6rXHrrS9rQQ/44",
         "$scrypt$ln=10,r=8,p=2$AAECAwQFBgcICQoLDA0ODw$DmQTQzlUiU4AKNffmZXXjHhCf8jeb7Y0m3FXl+uSFD8",
@@ -73,6 +73,22 @@ const HASHES: [[&str; 2]; 14] = [
         "$pbkdf2-sha512$i=2000,l=64$AAECAwQFBgcICQoLDA0ODw$+X48vYmR2mMJfFymnu1uM9/WxueLy+2NapZFLrFIijuR46Ui3mfB2L1IpphhugfcKK9dXkv+LeHUngQmOV3zog",
         "$pbkdf2-sha512$i=2000$AAECAwQFBgcICQoLDA0ODw$jpk3kUM6X9NTmalG22PF1CZOhoWAUnOn+E1x0dlealR6HdVy1iHYk6/fN2Jkm3mkRHmUHXay44EIHoDr4ClJdQ",
     ],
+    [
+        "scrypt$1024$v7FowKfhdOhjClUlOnxdZG$8$5$RT+5wJ6gyVfx6nV5KMDx+pTwDH1s4sxMsVe+RU7wEWnZliN2stL7es9AtNuK1BNZ2a/B4xpLu3oN7GdgVTtWug==",
+        "scrypt$1024$MAe3AkuPybLaEFxTUr49Dl$8$5$w7VT6qVx0R03lkfe0xihgBcIG9bnPJ1O3I4Mfs8kzOjGKTot6HuxTVg/pk7+aTjyvXd8ENAXSlBk4vId+edM0Q==",
+    ],
+    [
+        "argon2$argon2id$v=19$m=256,t=2,p=2$V3owaU15ZGdvSEt0NHFhelpITnU5cw$2Kdun4GT4KfsUo+O/CiEJcMgF8AEuFLTY/LPcP8o+yE",
+        "argon2$argon2id$v=19$m=256,t=2,p=2$MHNXZ1RoWVo5S21rQTZ2MVJzRFc4Mw$lEyGlAFO1I+Ll0MsRjwvrck9h62NGVuQEQP0lV0KSJw",
+    ],
+    [
+        "bcrypt$$2b$05$JoQU6S1QU8Ay89CNCBNTH.NsHJ1MAcLOEi85El4o7Gx8haOyiklAS",
+        "bcrypt$$2b$05$M2ru2MTqr.3pyJgv0HuOrudz.ZDzShcWUaqq58BXA3PLiC6.jgiKC",
+    ],
+    [
+        "$firebase-scrypt$ln=10,r=8,p=1$AAECAwQFBgcICQc$BR8Um0PKpKcaMkbbqSZpfPxywoSwn3CN8JPA/3qX4ii0pCyu4Bb2R/bzB4VDyupC/9nJwqVdDQAhWWlSsnCC9A",
+        "$firebase-scrypt$ln=10,r=8,p=1$AAECAwQFBgcICQc$hYGKoqomcVmqbhICLwjFIrZmnWeoJKsn/HsSs24bL1rbIU0EEijS8Q2vkBH4LDixy9VrPSWKWY6eHmS69QXUzg",
+    ],
 ];
 
 fn pool(scheme: HashScheme, memory_mib: u32) -> PasswordPool {
@@ -111,6 +127,21 @@ async fn scrypt_is_that_of_the_specification() {
     let pool = quick("scrypt:ln=14,r=8,p=1");
     let verdict = verify(&pool, "pleaseletmein", hash).await;
     assert_eq!(verdict, Verification::MatchOutdated, "our salts and hashes have other lengths");
+}
+
+/// The vector that Firebase publishes (github.com/firebase/scrypt, README).
+#[tokio::test]
+async fn what_comes_from_firebase_is_verified_without_its_signer_key() {
+    let parameters = "hash_config {\n  algorithm: SCRYPT,\n  base64_signer_key: \
+        jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==,\n  \
+        base64_salt_separator: Bw==,\n  rounds: 8,\n  mem_cost: 14,\n}";
+    let hash = "lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==";
+    let project = FirebaseProject::parse(parameters).unwrap();
+    let kept = project.convert(hash, "42xEC+ixf3L2lw==").unwrap();
+    let pool = quick("scrypt:ln=4,r=8,p=1");
+    assert_eq!(pool.judge(&kept), Ok(()));
+    assert_eq!(verify(&pool, "user1password", kept.as_str()).await, Verification::MatchOutdated);
+    assert_eq!(verify(&pool, "user2password", kept.as_str()).await, Verification::Mismatch);
 }
 
 /// A vector of the reference implementation (phc-winner-argon2, `src/test.c`).
@@ -198,6 +229,26 @@ async fn nobody_signs_in_without_a_hash_or_with_one_that_cannot_be_verified() {
     ] {
         assert_eq!(verify(&pool, PASSWORD, hash).await, Verification::Mismatch, "{hash}");
         assert_eq!(verify(&pool, "", hash).await, Verification::Mismatch, "{hash}");
+    }
+}
+
+#[tokio::test]
+async fn a_hash_is_judged_before_it_is_kept() {
+    let pool = quick("scrypt:ln=4,r=8,p=1");
+    assert!(HASHES.iter().flatten().all(|hash| pool.judge(&PasswordHash::new(*hash)).is_ok()));
+    for (hash, why) in [
+        ("$6$salt$hash", "the scheme is not known"),
+        ("$2b$10$short", "the form is not that of its scheme"),
+        (
+            "$2b$31$vVYL/fNmGafj/jNNcmYKP.I6lK2IpbBBKBT9m163eaxg/.bSsMc4S",
+            "the parameters cost more than is allowed",
+        ),
+        ("scrypt$1073741824$salt$8$1$AAAAAAAAAAAAAAAAAAAAAA==", "the parameters cost more than is allowed"),
+        ("scrypt$1000$salt$8$1$AAAAAAAAAAAAAAAAAAAAAA==", "the form is not that of its scheme"),
+        ("$firebase-scrypt$ln=30,r=8,p=1$AAAA$AAAA", "the parameters cost more than is allowed"),
+        ("$firebase-scrypt$ln=10,r=8,p=1$AAAA$AAAA", "the form is not that of its scheme"),
+    ] {
+        assert_eq!(pool.judge(&PasswordHash::new(hash)).unwrap_err().to_string(), why, "{hash}");
     }
 }
 

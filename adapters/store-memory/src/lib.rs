@@ -12,11 +12,13 @@
 //! methods, a field in `State` (`tx.rs`), and the cases in the store contract, which this crate runs in `tests/contract.rs`.
 
 mod audit;
+mod directory;
 mod keys;
 mod limits;
 mod organizations;
 mod outbox;
 mod principals;
+mod profiles;
 mod proofs;
 mod schema;
 mod sessions;

@@ -60,6 +60,8 @@ impl OutboxRepo for MemoryTx {
         at: Timestamp,
         notice: Option<&OutboxEntry>,
     ) -> Result<(), StoreError> {
+        let outcome = self.state.known(user);
+        self.written(outcome)?;
         let outbox = &mut self.state.outbox;
         let key = (user, *browser.as_bytes());
         let is_known = outbox.browsers.contains_key(&key);

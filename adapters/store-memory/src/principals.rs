@@ -11,7 +11,7 @@ use crate::users::UserRecord;
 
 impl State {
     fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
-        let UserRecord { user, password_hash } = self.users.find(email)?;
+        let UserRecord { user, password_hash, .. } = self.users.find(email)?;
         Some(SignInRecord {
             user: user.clone(),
             password_hash: password_hash.clone(),

@@ -76,8 +76,12 @@ impl Proofs {
 }
 
 impl State {
-    fn known(&self, user: UserId) -> Result<(), StoreError> {
-        self.users.get(user).map(drop).ok_or_else(|| dangling("a proof for a user who does not exist"))
+    /// Refuses what is about nobody.
+    pub(crate) fn known(&self, user: UserId) -> Result<(), StoreError> {
+        self.users
+            .get(user)
+            .map(drop)
+            .ok_or_else(|| dangling("a proof or browser of a user who does not exist"))
     }
 }
 

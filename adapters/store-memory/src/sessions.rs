@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use identsphere_core::RefreshRotation;
+use identsphere_core::{HeldSession, RefreshRotation};
 use identsphere_kernel::{SessionId, StoreError, Timestamp, UserId};
 use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
 use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeSetSync};
@@ -44,6 +44,16 @@ impl Sessions {
             session.client = rotation.client.clone();
             session.last_active_at = rotation.successor.issued_at;
         }
+    }
+
+    /// Every session of a user, newest first.
+    pub(crate) fn held_of(&self, user: UserId) -> Vec<HeldSession> {
+        let theirs = self.by_user.get(&user).into_iter().flatten().filter_map(|id| self.by_id.get(id));
+        let mut held: Vec<HeldSession> = theirs
+            .map(|record| HeldSession { session: record.session.clone(), revoked_at: record.revoked_at })
+            .collect();
+        held.sort_by_key(|held| Reverse((held.session.created_at, held.session.id)));
+        held
     }
 
     fn live_of(&self, user: UserId, now: Timestamp) -> impl Iterator<Item = &Session> {
@@ -153,5 +163,12 @@ impl SessionRepo for MemoryTx {
         let sessions = &mut self.state.sessions;
         let live: Vec<SessionId> = sessions.live_of(owner, at).map(|session| session.id).collect();
         Ok(live.into_iter().filter(|id| Some(*id) != except && sessions.revoke(*id, owner, at)).collect())
+    }
+
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
+        let sessions = &mut self.state.sessions;
+        let theirs: Vec<SessionId> = sessions.by_user.get(&owner).into_iter().flatten().copied().collect();
+        theirs.into_iter().for_each(|id| sessions.delete(id));
+        Ok(())
     }
 }

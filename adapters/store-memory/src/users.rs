@@ -1,7 +1,10 @@
 //! Users, found by id and by the key of their address.
 
 use async_trait::async_trait;
-use identsphere_accounts::{MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_accounts::{
+    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, User, UserRepo,
+    UserStatus, tombstone,
+};
 use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, UserId};
 use rpds::HashTrieMapSync;
 
@@ -12,6 +15,7 @@ use crate::tx::{MemoryTx, State, conflict, dangling};
 pub(crate) struct UserRecord {
     pub(crate) user: User,
     pub(crate) password_hash: Option<PasswordHash>,
+    pub(crate) profile: Profile,
 }
 
 #[derive(Clone, Default)]
@@ -25,16 +29,48 @@ impl Users {
         self.by_id.get(&id)
     }
 
+    pub(crate) fn ids(&self) -> impl Iterator<Item = UserId> {
+        self.by_id.keys().copied()
+    }
+
     pub(crate) fn find(&self, email: &EmailKey) -> Option<&UserRecord> {
         self.get(*self.by_email.get(email)?)
     }
 
-    fn active(&mut self, id: UserId) -> Option<&mut UserRecord> {
+    /// An active user.
+    pub(crate) fn active(&self, id: UserId) -> Option<&UserRecord> {
+        self.get(id).filter(|record| record.user.status == UserStatus::Active)
+    }
+
+    fn active_mut(&mut self, id: UserId) -> Option<&mut UserRecord> {
         self.by_id.get_mut(&id).filter(|record| record.user.status == UserStatus::Active)
     }
 
+    fn erase(&mut self, id: UserId, at: Timestamp) -> Option<ReplacedAvatar> {
+        let record = self.active_mut(id)?;
+        let email = tombstone(id);
+        let (key, avatar) = (email.key().clone(), record.profile.avatar.take());
+        let freed = record.user.email.key().clone();
+        *record = UserRecord {
+            user: User {
+                email,
+                email_verified: false,
+                last_password_change: None,
+                status: UserStatus::Deleted,
+                display_name: None,
+                updated_at: at,
+                ..record.user.clone()
+            },
+            password_hash: None,
+            profile: Profile::default(),
+        };
+        self.by_email.remove_mut(&freed);
+        self.by_email.insert_mut(key, id);
+        Some(ReplacedAvatar(avatar))
+    }
+
     fn prove_mailbox(&mut self, id: UserId, email: &EmailKey, at: Timestamp) -> Option<MailboxProof> {
-        let user = &mut self.active(id).filter(|record| record.user.email.key() == email)?.user;
+        let user = &mut self.active_mut(id).filter(|record| record.user.email.key() == email)?.user;
         if user.email_verified {
             return Some(MailboxProof::Again);
         }
@@ -44,10 +80,14 @@ impl Users {
     }
 
     fn change_email(&mut self, id: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
-        if self.by_email.get(email.key()).is_some_and(|owner| *owner != id) {
+        let is_taken = self.by_email.get(email.key()).is_some_and(|owner| *owner != id);
+        if self.active(id).is_none() {
+            return Ok(false);
+        }
+        if is_taken {
             return Err(conflict("users_email_key_key"));
         }
-        let Some(record) = self.active(id) else { return Ok(false) };
+        let Some(record) = self.active_mut(id) else { return Ok(false) };
         let before = std::mem::replace(&mut record.user.email, email.clone());
         record.user.email_verified = true;
         record.user.updated_at = at;
@@ -75,7 +115,11 @@ impl State {
         if !self.organizations.contains(user.home_organization) {
             return Err(dangling("a user whose home organisation does not exist"));
         }
-        self.users.insert(UserRecord { user: user.clone(), password_hash: password.cloned() })
+        self.users.insert(UserRecord {
+            user: user.clone(),
+            password_hash: password.cloned(),
+            profile: Profile::default(),
+        })
     }
 }
 
@@ -99,6 +143,51 @@ impl UserRepo for MemoryTx {
             record.user.updated_at = at;
         }
         Ok(())
+    }
+
+    async fn update_profile(
+        &mut self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(UserRecord { user, profile, .. }) = self.state.users.active_mut(user) else {
+            return Ok(false);
+        };
+        change.apply(user, profile, at);
+        Ok(true)
+    }
+
+    async fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let record = self.state.users.active_mut(user);
+        let Some(record) = record.filter(|record| record.password_hash.as_ref() == Some(old)) else {
+            return Ok(false);
+        };
+        record.password_hash = Some(new.clone());
+        record.user.last_password_change = Some(at);
+        record.user.updated_at = at;
+        Ok(true)
+    }
+
+    async fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Result<Option<ReplacedAvatar>, StoreError> {
+        let Some(record) = self.state.users.active_mut(user) else { return Ok(None) };
+        record.user.updated_at = at;
+        Ok(Some(ReplacedAvatar(std::mem::replace(&mut record.profile.avatar, avatar.cloned()))))
+    }
+
+    async fn erase(&mut self, user: UserId, at: Timestamp) -> Result<Option<ReplacedAvatar>, StoreError> {
+        Ok(self.state.users.erase(user, at))
     }
 
     async fn prove_mailbox(

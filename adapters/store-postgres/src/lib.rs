@@ -16,6 +16,7 @@
 
 mod audit;
 mod config;
+mod directory;
 mod errors;
 mod keys;
 mod limits;
@@ -24,6 +25,7 @@ mod outbox;
 mod pool;
 mod prepared;
 mod principals;
+mod profiles;
 mod proofs;
 mod schema;
 mod sessions;

@@ -82,11 +82,14 @@ impl OutboxStore for PgStore {
         again_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        // Entries that somebody is being handed right now are passed over.
+        // Entries that somebody is being handed right now are passed over. Who is first is read once, since a subquery
+        // that locks may run again and choose anew.
         let lease = diesel::sql_query(
-            "UPDATE outbox SET due_at = $2, attempts = attempts + 1 WHERE id IN \
-             (SELECT id FROM outbox WHERE due_at <= $1 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             RETURNING id, sealed, attempts, created_at, due_at, expires_at",
+            "WITH due AS MATERIALIZED (SELECT id, due_at FROM outbox WHERE due_at <= $1 \
+             ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED), \
+             leased AS (UPDATE outbox SET due_at = $2, attempts = attempts + 1 FROM due WHERE outbox.id = due.id \
+             RETURNING outbox.*, due.due_at AS was_due_at) \
+             SELECT id, sealed, attempts, created_at, due_at, expires_at FROM leased ORDER BY was_due_at, id",
         );
         let lease = Prepared(
             lease

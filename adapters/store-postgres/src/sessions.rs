@@ -116,6 +116,11 @@ impl SessionRepo for PgTx {
             self.ask(|mut connection| revoke.load(&mut connection).boxed()).await?;
         Ok(revoked.into_iter().map(|row| SessionId::from_uuid(row.id)).collect())
     }
+
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
+        self.hold(diesel::delete(sessions::table.filter(sessions::user_id.eq(owner.as_uuid()))));
+        Ok(())
+    }
 }
 
 #[derive(QueryableByName)]

@@ -7,6 +7,7 @@ diesel::table! {
         slug -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -20,10 +21,19 @@ diesel::table! {
         role -> Text,
         status -> Text,
         display_name -> Nullable<Text>,
+        job_title -> Nullable<Text>,
+        phone_number -> Nullable<Text>,
+        avatar_url -> Nullable<Text>,
+        bio -> Nullable<Text>,
+        preferences -> Jsonb,
+        mfa_enabled -> Bool,
+        mfa_secret -> Nullable<Binary>,
+        passkey_enabled -> Bool,
         email_verified -> Bool,
         last_password_change -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -144,4 +154,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(users, user_sessions, organization_memberships);
+diesel::allow_tables_to_appear_in_same_query!(organizations, users, user_sessions, organization_memberships);

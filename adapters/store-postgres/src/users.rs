@@ -3,12 +3,16 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
-use identsphere_accounts::{DisplayName, MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_accounts::{
+    AvatarName, DisplayName, MailboxProof, PasswordHash, ProfileChange, ReplacedAvatar, User, UserRepo,
+    UserStatus, tombstone,
+};
 use identsphere_kernel::{Email, EmailKey, OrganizationId, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::prepared::Prepared;
@@ -44,6 +48,81 @@ impl UserRepo for PgTx {
             )),
         );
         Ok(())
+    }
+
+    async fn update_profile(
+        &mut self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let active = users::table
+            .filter(users::id.eq(user.as_uuid()))
+            .filter(users::status.eq(UserStatus::Active.name()));
+        let update = Prepared(diesel::update(active).set(ProfileChangeset::new(change, at)));
+        Ok(self.ask(|mut connection| update.execute(&mut connection)).await? > 0)
+    }
+
+    async fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let unchanged = users::table
+            .filter(users::id.eq(user.as_uuid()))
+            .filter(users::status.eq(UserStatus::Active.name()))
+            .filter(users::password_hash.eq(old.as_str()));
+        let update = Prepared(diesel::update(unchanged).set((
+            users::password_hash.eq(new.as_str()),
+            users::last_password_change.eq(at.to_chrono()),
+            users::updated_at.eq(at.to_chrono()),
+        )));
+        Ok(self.ask(|mut connection| update.execute(&mut connection)).await? > 0)
+    }
+
+    async fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Result<Option<ReplacedAvatar>, StoreError> {
+        let replace = diesel::sql_query(
+            "UPDATE users SET avatar_url = $1, updated_at = $2 FROM \
+             (SELECT id, avatar_url FROM users WHERE id = $3 AND status = 'active' FOR UPDATE) AS before \
+             WHERE users.id = before.id RETURNING before.avatar_url",
+        );
+        let replace = Prepared(
+            replace
+                .bind::<Nullable<Text>, _>(avatar.map(AvatarName::path))
+                .bind::<Timestamptz, _>(at.to_chrono())
+                .bind::<SqlUuid, _>(user.as_uuid()),
+        );
+        let replaced: Vec<AvatarRow> =
+            self.ask(|mut connection| replace.load(&mut connection).boxed()).await?;
+        replaced.into_iter().next().map(ReplacedAvatar::try_from).transpose()
+    }
+
+    async fn erase(&mut self, user: UserId, at: Timestamp) -> Result<Option<ReplacedAvatar>, StoreError> {
+        let email = tombstone(user);
+        let erase = diesel::sql_query(
+            "UPDATE users SET email = $1, email_key = $2, email_verified = false, password_hash = NULL, \
+             last_password_change = NULL, status = 'deleted', display_name = NULL, job_title = NULL, \
+             phone_number = NULL, avatar_url = NULL, bio = NULL, preferences = '{}', mfa_enabled = false, \
+             mfa_secret = NULL, passkey_enabled = false, updated_at = $3, deleted_at = $3 FROM \
+             (SELECT id, avatar_url FROM users WHERE id = $4 AND status = 'active' FOR UPDATE) AS before \
+             WHERE users.id = before.id RETURNING before.avatar_url",
+        );
+        let erase = Prepared(
+            erase
+                .bind::<Text, _>(email.as_str().to_owned())
+                .bind::<Text, _>(email.key().as_str().to_owned())
+                .bind::<Timestamptz, _>(at.to_chrono())
+                .bind::<SqlUuid, _>(user.as_uuid()),
+        );
+        let erased: Vec<AvatarRow> = self.ask(|mut connection| erase.load(&mut connection).boxed()).await?;
+        erased.into_iter().next().map(ReplacedAvatar::try_from).transpose()
     }
 
     async fn prove_mailbox(
@@ -99,12 +178,6 @@ impl UserRepo for PgTx {
     }
 }
 
-#[derive(QueryableByName)]
-struct ProofRow {
-    #[diesel(sql_type = Bool)]
-    was_verified: bool,
-}
-
 /// A user as its row has it.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
@@ -156,4 +229,61 @@ impl TryFrom<UserRow> for User {
             updated_at: Timestamp::from_chrono(row.updated_at),
         })
     }
+}
+
+/// The columns that a change of a profile sets; `None` leaves one as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = users)]
+struct ProfileChangeset {
+    display_name: Option<Option<String>>,
+    job_title: Option<Option<String>>,
+    phone_number: Option<Option<String>>,
+    bio: Option<Option<String>>,
+    preferences: Option<Value>,
+    updated_at: DateTime<Utc>,
+}
+
+impl ProfileChangeset {
+    fn new(change: &ProfileChange, at: Timestamp) -> Self {
+        Self {
+            display_name: change
+                .display_name
+                .as_option()
+                .map(|name| name.map(|name| name.as_str().to_owned())),
+            job_title: change.job_title.as_option().map(|text| text.map(|text| text.as_str().to_owned())),
+            phone_number: change
+                .phone_number
+                .as_option()
+                .map(|text| text.map(|text| text.as_str().to_owned())),
+            bio: change.bio.as_option().map(|text| text.map(|text| text.as_str().to_owned())),
+            preferences: change.preferences.as_ref().map(|object| Value::Object(object.as_map().clone())),
+            updated_at: at.to_chrono(),
+        }
+    }
+}
+
+/// The picture that a statement took away.
+#[derive(QueryableByName)]
+struct AvatarRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    avatar_url: Option<String>,
+}
+
+impl TryFrom<AvatarRow> for ReplacedAvatar {
+    type Error = StoreError;
+
+    fn try_from(row: AvatarRow) -> Result<Self, StoreError> {
+        row.avatar_url.map(avatar_name).transpose().map(Self)
+    }
+}
+
+/// The picture that a column names.
+pub(crate) fn avatar_name(path: String) -> Result<AvatarName, StoreError> {
+    AvatarName::from_path(&path).ok_or_else(|| StoreError::corrupt(format!("no path of a picture: `{path}`")))
+}
+
+#[derive(QueryableByName)]
+struct ProofRow {
+    #[diesel(sql_type = Bool)]
+    was_verified: bool,
 }

@@ -17,12 +17,14 @@
 
 mod audit;
 mod connection;
+mod directory;
 mod errors;
 mod keys;
 mod limits;
 mod organizations;
 mod outbox;
 mod principals;
+mod profiles;
 mod proofs;
 mod schema;
 mod sessions;

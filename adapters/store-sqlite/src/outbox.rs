@@ -62,25 +62,28 @@ impl OutboxStore for SqliteStore {
         again_at: Timestamp,
         limit: u32,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
-        let due = diesel::alias!(outbox as due);
-        let chosen = due
-            .select(due.field(outbox::id))
-            .filter(due.field(outbox::due_at).le(AsText(now)))
-            .order((due.field(outbox::due_at), due.field(outbox::id)))
-            .limit(i64::from(limit));
-        let lease = diesel::update(outbox::table.filter(outbox::id.eq_any(chosen)))
-            .set((outbox::due_at.eq(AsText(again_at)), outbox::attempts.eq(outbox::attempts + 1)))
-            .returning(EntryRow::as_select());
+        let due = outbox::table.filter(outbox::due_at.le(AsText(now))).select(outbox::id);
         // Mostly nothing is due, and looking for that takes no writer.
-        let is_due = outbox::table.filter(outbox::due_at.le(AsText(now))).select(outbox::id);
         let first = self
             .readers
-            .run(move |connection| is_due.limit(1).get_result::<AsBytes<MailId>>(connection).optional())
+            .run(move |connection| due.limit(1).get_result::<AsBytes<MailId>>(connection).optional())
             .await?;
         if first.is_none() {
             return Ok(vec![]);
         }
-        let rows = self.writer.run(move |connection| lease.get_results(connection)).await?;
+        // One by one, as `RETURNING` of several keeps no order (<https://sqlite.org/lang_returning.html>).
+        let lease = move |connection: &mut SqliteConnection| {
+            let chosen = due.order((outbox::due_at, outbox::id)).limit(i64::from(limit));
+            let chosen: Vec<AsBytes<MailId>> = chosen.load(connection)?;
+            let begin = |id| {
+                diesel::update(outbox::table.find(id))
+                    .set((outbox::due_at.eq(AsText(again_at)), outbox::attempts.eq(outbox::attempts + 1)))
+                    .returning(EntryRow::as_select())
+                    .get_result(connection)
+            };
+            chosen.into_iter().map(begin).collect::<QueryResult<Vec<EntryRow>>>()
+        };
+        let rows = self.writer.run_exclusively(lease).await?;
         Ok(rows.into_iter().map(OutboxEntry::from).collect())
     }
 

@@ -120,7 +120,7 @@ fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> Query
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
-struct UserRow {
+pub(crate) struct UserRow {
     id: AsBytes<UserId>,
     email: String,
     email_key: String,
@@ -151,7 +151,7 @@ impl From<UserRow> for User {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = user_sessions)]
-struct SessionRow {
+pub(crate) struct SessionRow {
     id: AsBytes<SessionId>,
     user_id: AsBytes<UserId>,
     organization_id: AsBytes<OrganizationId>,

@@ -135,4 +135,13 @@ impl SessionRepo for SqliteTx {
         })
         .await
     }
+
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
+        self.hold(move |connection| {
+            diesel::delete(user_sessions::table)
+                .filter(user_sessions::user_id.eq(AsBytes(owner)))
+                .execute(connection)
+                .map(drop)
+        })
+    }
 }

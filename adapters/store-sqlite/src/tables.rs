@@ -10,6 +10,7 @@ table! {
         slug -> Text,
         created_at -> Text,
         updated_at -> Text,
+        deleted_at -> Nullable<Text>,
     }
 }
 
@@ -23,10 +24,19 @@ table! {
         role -> Text,
         status -> Text,
         display_name -> Nullable<Text>,
+        job_title -> Nullable<Text>,
+        phone_number -> Nullable<Text>,
+        avatar_url -> Nullable<Text>,
+        bio -> Nullable<Text>,
+        preferences -> Text,
+        mfa_enabled -> Bool,
+        mfa_secret -> Nullable<Binary>,
+        passkey_enabled -> Bool,
         email_verified -> Bool,
         last_password_change -> Nullable<Text>,
         created_at -> Text,
         updated_at -> Text,
+        deleted_at -> Nullable<Text>,
     }
 }
 
@@ -163,4 +173,4 @@ table! {
     }
 }
 
-allow_tables_to_appear_in_same_query!(users, organization_memberships, user_sessions);
+allow_tables_to_appear_in_same_query!(organizations, users, organization_memberships, user_sessions);

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use identsphere_accounts::{MailboxProof, PasswordHash, User, UserRepo, UserStatus};
+use identsphere_accounts::{
+    AvatarName, MailboxProof, PasswordHash, Preferences, ProfileChange, ReplacedAvatar, User, UserRepo,
+    UserStatus, tombstone,
+};
 use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
 
@@ -52,6 +55,89 @@ impl UserRepo for SqliteTx {
                 .execute(connection)
                 .map(drop)
         })
+    }
+
+    async fn update_profile(
+        &mut self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = diesel::update(users::table)
+            .filter(users::id.eq(AsBytes(user)))
+            .filter(users::status.eq(AsText(UserStatus::Active)))
+            .set(ProfileChangeset::new(change, at));
+        self.ask(move |connection| update.execute(connection).map(|count| count == 1)).await
+    }
+
+    async fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let update = diesel::update(users::table)
+            .filter(users::id.eq(AsBytes(user)))
+            .filter(users::status.eq(AsText(UserStatus::Active)))
+            .filter(users::password_hash.eq(old.as_str().to_owned()))
+            .set((
+                users::password_hash.eq(new.as_str().to_owned()),
+                users::last_password_change.eq(Some(AsText(at))),
+                users::updated_at.eq(AsText(at)),
+            ));
+        self.ask(move |connection| update.execute(connection).map(|count| count == 1)).await
+    }
+
+    async fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Result<Option<ReplacedAvatar>, StoreError> {
+        let avatar = avatar.cloned();
+        self.ask(move |connection| {
+            let Some(replaced) = avatar_of(connection, user)? else { return Ok(None) };
+            diesel::update(users::table.find(AsBytes(user)))
+                .set((users::avatar_url.eq(avatar.map(AsText)), users::updated_at.eq(AsText(at))))
+                .execute(connection)?;
+            Ok(Some(replaced))
+        })
+        .await
+    }
+
+    async fn erase(&mut self, user: UserId, at: Timestamp) -> Result<Option<ReplacedAvatar>, StoreError> {
+        self.ask(move |connection| {
+            let Some(replaced) = avatar_of(connection, user)? else { return Ok(None) };
+            let email = tombstone(user);
+            diesel::update(users::table.find(AsBytes(user)))
+                .set((
+                    users::email.eq(email.as_str()),
+                    users::email_key.eq(email.key().as_str()),
+                    users::email_verified.eq(false),
+                    users::password_hash.eq(None::<String>),
+                    users::last_password_change.eq(None::<String>),
+                    users::status.eq(AsText(UserStatus::Deleted)),
+                    users::display_name.eq(None::<String>),
+                    (
+                        users::job_title.eq(None::<String>),
+                        users::phone_number.eq(None::<String>),
+                        users::avatar_url.eq(None::<String>),
+                        users::bio.eq(None::<String>),
+                        users::preferences.eq(AsText(Preferences::default())),
+                    ),
+                    (
+                        users::mfa_enabled.eq(false),
+                        users::mfa_secret.eq(None::<Vec<u8>>),
+                        users::passkey_enabled.eq(false),
+                    ),
+                    users::updated_at.eq(AsText(at)),
+                    users::deleted_at.eq(Some(AsText(at))),
+                ))
+                .execute(connection)?;
+            Ok(Some(replaced))
+        })
+        .await
     }
 
     async fn prove_mailbox(
@@ -114,4 +200,46 @@ impl UserRepo for SqliteTx {
                 .map(drop)
         })
     }
+}
+
+/// The columns that a change of a profile sets; `None` leaves one as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = users)]
+struct ProfileChangeset {
+    display_name: Option<Option<String>>,
+    job_title: Option<Option<String>>,
+    phone_number: Option<Option<String>>,
+    bio: Option<Option<String>>,
+    preferences: Option<AsText<Preferences>>,
+    updated_at: AsText<Timestamp>,
+}
+
+impl ProfileChangeset {
+    fn new(change: &ProfileChange, at: Timestamp) -> Self {
+        Self {
+            display_name: change
+                .display_name
+                .as_option()
+                .map(|name| name.map(|name| name.as_str().to_owned())),
+            job_title: change.job_title.as_option().map(|text| text.map(|text| text.as_str().to_owned())),
+            phone_number: change
+                .phone_number
+                .as_option()
+                .map(|text| text.map(|text| text.as_str().to_owned())),
+            bio: change.bio.as_option().map(|text| text.map(|text| text.as_str().to_owned())),
+            preferences: change.preferences.clone().map(AsText),
+            updated_at: AsText(at),
+        }
+    }
+}
+
+/// The picture of an active user. It stays what it is until the write: the caller holds the write lock.
+fn avatar_of(connection: &mut SqliteConnection, user: UserId) -> QueryResult<Option<ReplacedAvatar>> {
+    let avatar = users::table
+        .filter(users::id.eq(AsBytes(user)))
+        .filter(users::status.eq(AsText(UserStatus::Active)))
+        .select(users::avatar_url)
+        .get_result::<Option<AsText<AvatarName>>>(connection)
+        .optional()?;
+    Ok(avatar.map(|avatar| ReplacedAvatar(avatar.map(|name| name.0))))
 }

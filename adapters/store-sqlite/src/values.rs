@@ -9,7 +9,7 @@ use diesel::expression::AsExpression;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
-use identsphere_accounts::UserStatus;
+use identsphere_accounts::{AvatarName, Preferences, UserStatus};
 use identsphere_kernel::{AuditEventId, MailId, OrganizationId, SessionId, Timestamp, TokenHash, UserId};
 use identsphere_sessions::{AssuranceLevel, AuthMethod};
 use uuid::Uuid;
@@ -105,6 +105,26 @@ impl TextForm for IpAddr {
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl TextForm for AvatarName {
+    fn to_text(&self) -> Option<String> {
+        Some(self.path())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_path(text)
+    }
+}
+
+impl TextForm for Preferences {
+    fn to_text(&self) -> Option<String> {
+        serde_json::to_string(self.as_map()).ok()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self::from_stored)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The IdentSphere authentication service.
 ///
@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Show, rotate or discard the keys that sign access tokens
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Bring users along from another system, or take them away
+    #[command(subcommand)]
+    Users(UsersCommand),
     /// Check settings, store, keys and this machine, and say what to do about what is wrong
     Doctor,
     /// Print the settings that hold, with secrets masked
@@ -102,6 +105,53 @@ pub(crate) enum KeysCommand {
     },
     /// Delete every key after a leak or the loss of the master key: no token that was issued stays valid
     Discard,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Add the users of a file; those who are there already are left as they are
+    Import(ImportArgs),
+    /// Write every user who is active or disabled to a new file, or to standard output
+    Export(ExportArgs),
+}
+
+/// How users are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UserFormat {
+    /// One JSON object a line
+    Ndjson,
+    /// One record a line, with a header that names the columns
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Its format [default: by its extension: ndjson, jsonl, json, csv]
+    #[arg(long)]
+    pub(crate) format: Option<UserFormat>,
+    /// Check everything, also against the store, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write what became of every line here (NDJSON), instead of what was refused to standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// The password hash parameters of a Firebase project, as its console shows them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) firebase_config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The file, which must not be there yet [default: standard output]
+    pub(crate) file: Option<PathBuf>,
+    /// Its format [default: by its extension, else ndjson]
+    #[arg(long)]
+    pub(crate) format: Option<UserFormat>,
+    /// Write the password hashes too: whoever reads them can guess the passwords at leisure
+    #[arg(long)]
+    pub(crate) with_password_hashes: bool,
 }
 
 #[derive(Debug, Args)]

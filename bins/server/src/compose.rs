@@ -1,8 +1,10 @@
 //! The composition root: adapters, chosen and joined by settings.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use identsphere_core::{IdentSphere, Mail, MailError, Mailer, Policy, Ports, RateLimits, Store};
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
+use identsphere_core::{IdentSphere, MailReader, Mailer, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
@@ -14,10 +16,14 @@ use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
 use identsphere_tokens::{KeyError, KeyPolicy, KeyVault};
 
 use crate::failure::{Cause, Failure};
+pub(crate) use crate::mail::mailer;
 use crate::master_key::{self, KeyPlace};
 
 /// How far the clocks of nodes may lie apart.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How many uploaded pictures are made at a time, each in at most 128 MiB.
+const PICTURES_AT_A_TIME: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1);
 
 /// The service, ready to be prepared.
 pub(crate) struct Composed {
@@ -53,10 +59,14 @@ pub(crate) async fn demand_schema(store: &dyn Store) -> Result<(), Failure> {
 /// Joins the service out of its parts. The schema must be up to date.
 ///
 /// Nothing is written under a master key that does not open what is there: the other nodes could not read it.
-pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Result<Composed, Failure> {
+pub(crate) async fn compose(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    mailer: Arc<dyn Mailer>,
+) -> Result<Composed, Failure> {
     let (master_key, key_place) = master_key::find_or_draw(settings, &*store, &OsRandom).await?;
     judge_keys(&*store, &vault(settings, &master_key)?, &SystemClock).await?;
-    let service = join(settings, store, &master_key)?;
+    let service = join(settings, store, mailer, &master_key)?;
     Ok(Composed { service, master_key, key_place })
 }
 
@@ -64,6 +74,7 @@ pub(crate) async fn compose(settings: &Settings, store: Arc<dyn Store>) -> Resul
 pub(crate) fn join(
     settings: &Settings,
     store: Arc<dyn Store>,
+    mailer: Arc<dyn Mailer>,
     master_key: &MasterKey,
 ) -> Result<Arc<IdentSphere>, Failure> {
     let ports = Ports {
@@ -72,24 +83,17 @@ pub(crate) fn join(
         vault: Arc::new(vault(settings, master_key)?),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
+        blobs: Arc::new(blobs(settings)?),
+        pictures: Arc::new(PictureWorkshop::new(PICTURES_AT_A_TIME)),
         secrets: master_key.secrets(),
-        mailer: Arc::new(LoggedMail),
+        mailer,
     };
     Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
 }
 
-/// Mail that nobody delivers yet.
-struct LoggedMail;
-
-#[async_trait::async_trait]
-impl Mailer for LoggedMail {
-    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-        tracing::info!(
-            mail.kind = mail.content.name(),
-            "a mail is due, and there is no way to deliver it yet"
-        );
-        Ok(())
-    }
+/// Where uploaded pictures are kept.
+fn blobs(settings: &Settings) -> Result<ObjectBlobs, Failure> {
+    ObjectBlobs::open(&settings.blob_url).map_err(|error| Failure::Compose(error.into()))
 }
 
 /// What makes and opens signing keys.
@@ -140,6 +144,7 @@ pub(crate) fn http_config(
     settings: &Settings,
     master_key: &MasterKey,
     drain: Drain,
+    development_mail: Option<Arc<dyn MailReader>>,
 ) -> Result<HttpConfig, Failure> {
     let refused = |error: Cause| Failure::Compose(error);
     let cookies = &settings.cookies;
@@ -158,6 +163,7 @@ pub(crate) fn http_config(
         trusted_proxies: settings.trusted_proxies.clone(),
         public_max_age: settings.keys.jwks_max_age,
         drain,
+        development_mail,
     })
 }
 
@@ -171,7 +177,7 @@ fn policy(settings: &Settings) -> Policy {
         refresh_grace: tokens.refresh_grace,
         keys: key_policy(settings),
         limits: settings.rate_limits.then(RateLimits::standard),
-        frontend_url: settings.public_base_url.to_string().trim_end_matches('/').to_owned(),
+        frontend_url: settings.mail.site().to_owned(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -104,6 +104,7 @@ async fn examine(loaded: &Loaded) -> Vec<Finding> {
     }
     findings.extend(checks::files(settings));
     findings.push(checks::hashing(settings).await);
+    findings.extend(checks::mail(settings).await);
     findings
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use identsphere_kernel::StoreError;
+use identsphere_mail::TemplateFaults;
 use identsphere_settings::Faults;
 use identsphere_tokens::KeyError;
 
@@ -33,10 +34,25 @@ pub(crate) enum Failure {
     ClockBehind { behind_secs: u64 },
     #[error("a store in memory has no keys outside of its server")]
     MemoryHasNoKeys,
+    #[error("a store in memory has no users outside of its server")]
+    MemoryHasNoUsers,
+    #[error("the file {} cannot be used", path.display())]
+    UserFile { path: PathBuf, source: Cause },
+    #[error("the name of {} does not tell its format", .0.display())]
+    UnknownFormat(PathBuf),
+    #[error("the run ended early")]
+    Users(#[source] identsphere_core::Error),
+    /// Each has been reported.
+    #[error("{0} lines were refused")]
+    LinesRefused(u64),
     #[error("the service could not be prepared")]
     Prepare(#[source] identsphere_core::Error),
     #[error("the service refused the settings")]
     Compose(#[source] Cause),
+    #[error("the templates in {} cannot be used", folder.display())]
+    Templates { folder: PathBuf, source: TemplateFaults },
+    #[error("the mail server {server} cannot be used")]
+    MailServer { server: String, source: Cause },
     #[error("cannot listen on {address}")]
     Listen { address: String, source: std::io::Error },
     #[error("the server stopped")]
@@ -81,7 +97,23 @@ impl Failure {
                  is lost, run `identsphere-server keys discard` first"
             }
             Self::ClockBehind { .. } => "set the clock: tokens would be issued in the past",
-            Self::MemoryHasNoKeys => "set IDENTSPHERE_DATABASE_URL to the database of the server",
+            Self::Templates { .. } => {
+                "mend these files, or remove them: the built-in ones then stand for them"
+            }
+            Self::MailServer { .. } => {
+                "check IDENTSPHERE_SMTP_URL, and that the server is up, lets this user in and has a certificate that this \
+                 machine trusts"
+            }
+            Self::MemoryHasNoKeys | Self::MemoryHasNoUsers => {
+                "set IDENTSPHERE_DATABASE_URL to the database of the server"
+            }
+            Self::UnknownFormat(_) => "give --format ndjson or --format csv",
+            Self::Users(_) => {
+                "what was written stays; the same command goes on from there, since users who are there are left alone"
+            }
+            Self::LinesRefused(_) => {
+                "all other lines were done; mend these and run the command again, which leaves the others alone"
+            }
             Self::Listen { .. } => {
                 "is another server running there? IDENTSPHERE_LISTEN names another address"
             }
@@ -91,6 +123,7 @@ impl Failure {
             | Self::Server(_)
             | Self::System(_)
             | Self::Abandoned
+            | Self::UserFile { .. }
             | Self::Unhealthy(_) => return None,
         })
     }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use identsphere_crypto::{HashScheme, MasterKey};
+use identsphere_mail::SmtpUrl;
 use identsphere_settings::{
     Check, Fault, Faults, Loaded, PasswordSettings, Rejection, Sources, load as load_settings,
 };
@@ -15,6 +16,7 @@ use crate::telemetry;
 const CHECKS: &[Check] = &[
     Check { key: "master_key", check: |text| refused(MasterKey::parse(text)) },
     Check { key: "password_hash", check: |text| refused(HashScheme::parse(text)) },
+    Check { key: "smtp_url", check: |text| refused(SmtpUrl::parse(text)) },
     Check { key: "log", check: |text| refused(telemetry::filter(text)) },
 ];
 

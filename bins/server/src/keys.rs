@@ -24,7 +24,7 @@ pub(crate) async fn keys(loaded: Loaded, command: &KeysCommand) -> Result<(), Fa
     match command {
         KeysCommand::List => list(&settings, &*store).await,
         KeysCommand::Rotate { publish_ahead_secs } => {
-            let service = compose::compose(&settings, store).await?.service;
+            let service = compose::compose(&settings, store, compose::mailer(&settings)?.0).await?.service;
             rotate(&service, &settings, *publish_ahead_secs).await
         }
         KeysCommand::Discard => discard(&settings, store).await,
@@ -68,7 +68,8 @@ async fn rotate(service: &IdentSphere, settings: &Settings, ahead: Option<u64>) 
 
 /// Needs no master key, which may be lost: what is deleted is not opened, so any key does.
 async fn discard(settings: &Settings, store: Arc<dyn Store>) -> Result<(), Failure> {
-    let service = compose::join(settings, store, &MasterKey::generate(&OsRandom))?;
+    let service =
+        compose::join(settings, store, compose::mailer(settings)?.0, &MasterKey::generate(&OsRandom))?;
     match service.discard_keys().await.map_err(Failure::Prepare)? {
         0 => say("nothing to do: there are no keys"),
         count => say(&format!(

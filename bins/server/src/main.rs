@@ -12,6 +12,7 @@ mod failure;
 mod hello;
 mod inputs;
 mod keys;
+mod mail;
 mod master_key;
 mod metrics;
 mod migrate;
@@ -20,6 +21,7 @@ mod output;
 mod serve;
 mod signals;
 mod telemetry;
+mod users;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::serve(inputs::load(flags)?, &args).await,
         Command::Migrate(command) => migrate::migrate(inputs::load(flags)?, &command).await,
         Command::Keys(command) => keys::keys(inputs::load(flags)?, &command).await,
+        Command::Users(command) => users::users(inputs::load(flags)?, &command).await,
         Command::Doctor => doctor::doctor(inputs::load(flags)).await,
         Command::Config(args) if args.reference => {
             say(&identsphere_settings::reference());

@@ -11,7 +11,8 @@ use crate::output::say;
 
 /// Prints the document. It holds no secret, so any key does.
 pub(crate) fn openapi(loaded: &Loaded) -> Result<(), Failure> {
-    let config = compose::http_config(&loaded.settings, &MasterKey::generate(&OsRandom), Drain::default())?;
+    let config =
+        compose::http_config(&loaded.settings, &MasterKey::generate(&OsRandom), Drain::default(), None)?;
     say(&openapi_document(&config).map_err(|error| Failure::Compose(error.into()))?);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::compose::{self, Composed};
 use crate::failure::Failure;
 use crate::output::say;
 use crate::signals::{Signals, Stop};
-use crate::{hello, metrics, telemetry};
+use crate::{hello, mail, metrics, telemetry};
 
 /// Serves until told to stop.
 pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failure> {
@@ -24,13 +24,17 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
     let impatience = Signals::new().map_err(Failure::System)?;
     // Whatever counts keeps handles on its recorder, so that comes first.
     let metrics = settings.metrics_listen.map(metrics::serve).transpose()?;
+    let (mailer, development_mail) = compose::mailer(&settings)?;
+    if let Some(warning) = mail::warning(&settings) {
+        tracing::warn!("{warning}");
+    }
     let store = compose::open_store(&settings).await?;
     ready_schema(&*store, args).await?;
-    let Composed { service, master_key, key_place } = compose::compose(&settings, store).await?;
+    let Composed { service, master_key, key_place } = compose::compose(&settings, store, mailer).await?;
     service.prepare().await.map_err(Failure::Prepare)?;
 
     let drain = Drain::default();
-    let config = compose::http_config(&settings, &master_key, drain.clone())?;
+    let config = compose::http_config(&settings, &master_key, drain.clone(), development_mail)?;
     let app = App::new(service.clone(), config).map_err(|error| Failure::Compose(error.into()))?;
     let refused = |source| Failure::Listen { address: settings.listen.to_string(), source };
     let listener = listen(settings.listen).map_err(refused)?;

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, TokenHash, UserId};
 
-use crate::{CodeChallenge, EmailVerification, PasswordHash, PasswordReset, User};
+use crate::{
+    AvatarName, CodeChallenge, EmailVerification, PasswordHash, PasswordReset, ProfileChange, ReplacedAvatar,
+    User,
+};
 
 /// Whether a mailbox had been proven before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,40 @@ pub trait UserRepo: Send {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// Changes what a user says about themselves, in one statement; whether there is such an active user. Sets
+    /// `updated_at`.
+    async fn update_profile(
+        &mut self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets a new password, once: false, changing nothing, unless the user is active and the stored hash still is
+    /// `old`. Of several callers at once with one `old`, one gets true. Sets `last_password_change` and `updated_at`.
+    async fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces the picture of an active user; `None` takes it away. Answers which picture this very call replaced, so
+    /// that of several callers at once each has another one to delete; `None` when there is no such active user. Sets
+    /// `updated_at`.
+    async fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Result<Option<ReplacedAvatar>, StoreError>;
+
+    /// Makes an active user a deleted one, once: `None`, changing nothing, when there is none (any more). Nothing
+    /// personal remains: the address becomes the [`tombstone`](crate::tombstone), which frees it; password, name, profile
+    /// and factors are cleared. The id, `created_at` and the home organisation stay. Sets `updated_at` and `deleted_at`.
+    /// Answers which picture is to be deleted.
+    async fn erase(&mut self, user: UserId, at: Timestamp) -> Result<Option<ReplacedAvatar>, StoreError>;
     /// Notes that whoever acts reads the mailbox of this address: it counts as verified. `None`, changing nothing,
     /// unless the user is active and the address is still theirs. Of several at once, one is the first.
     async fn prove_mailbox(
@@ -44,7 +81,7 @@ pub trait UserRepo: Send {
     ) -> Result<Option<MailboxProof>, StoreError>;
 
     /// Gives an active user another address, which counts as verified. False, changing nothing, unless the user is
-    /// active. Conflict: `users_email_key_key` (the address is taken).
+    /// active, whosever address it is. Conflict: `users_email_key_key` (the address is taken).
     async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError>;
 
     /// Sets the password of a user, whatever it was; with `None` the account has none from now on. Sets

@@ -46,6 +46,12 @@ actions! {
     SessionRevoked = "auth.session.revoked";
     /// A replaced refresh token was presented; its family was revoked.
     SessionReuseDetected = "auth.session.reuse_detected";
+    /// A user changed what they say about themselves.
+    ProfileUpdated = "users.profile_updated";
+    /// A user changed their password.
+    PasswordChanged = "users.password_changed";
+    /// A user deleted their account.
+    UserDeleted = "users.deleted";
     /// Somebody signed in with a code from their mailbox.
     EmailOtpLogin = "auth.email_otp.login";
     /// A link to choose another password was sent.
@@ -58,6 +64,8 @@ actions! {
     EmailChanged = "users.email_changed";
     /// A new signing key was published.
     KeysRotated = "keys.rotated";
+    /// The operator brought users along from another system.
+    UsersImported = "admin.users_imported";
 }
 
 /// Who did it.
@@ -141,6 +149,48 @@ impl AuditEvent {
     pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
         self.metadata.insert(key.to_owned(), value.into());
         self
+    }
+}
+
+/// A row of the audit log as it is read: in words, so that rows of newer programs can be shown too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEntry {
+    /// The row's id.
+    pub id: AuditEventId,
+    /// When.
+    pub created_at: Timestamp,
+    /// What: the name of an [`AuditAction`].
+    pub action: String,
+    /// How it ended: the name of an [`AuditStatus`].
+    pub status: String,
+    /// In which organisation, if in one.
+    pub organization: Option<OrganizationId>,
+    /// What kind of thing it was done to.
+    pub resource_type: String,
+    /// Which one, if known.
+    pub resource_id: Option<String>,
+    /// From which address.
+    pub ip_address: Option<IpAddr>,
+    /// With which user agent.
+    pub user_agent: Option<String>,
+    /// Further facts.
+    pub metadata: Map<String, Value>,
+}
+
+impl From<&AuditEvent> for AuditEntry {
+    fn from(event: &AuditEvent) -> Self {
+        Self {
+            id: event.id,
+            created_at: event.created_at,
+            action: event.action.name().to_owned(),
+            status: event.status.name().to_owned(),
+            organization: event.organization,
+            resource_type: event.resource_type.to_owned(),
+            resource_id: event.resource_id.clone(),
+            ip_address: event.ip_address,
+            user_agent: event.user_agent.clone(),
+            metadata: event.metadata.clone(),
+        }
     }
 }
 

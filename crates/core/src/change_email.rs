@@ -3,9 +3,10 @@
 use identsphere_accounts::{Password, VerificationKind};
 use identsphere_kernel::Email;
 
+use crate::change_password::Confirmed;
 use crate::post::NEWS_LIFETIME;
 use crate::verify_email::Confirmation;
-use crate::{Error, FieldFault, IdentSphere, MailContent, Principal, Verification, Visitor};
+use crate::{Error, FieldFault, IdentSphere, MailContent, Principal, Visitor};
 
 /// What somebody changes their address with.
 #[derive(Clone, Copy)]
@@ -34,7 +35,7 @@ impl IdentSphere {
             let fault = FieldFault::new("new_email", "must differ from the present address");
             return Err(Error::InvalidInput(vec![fault]));
         }
-        self.prove_password(who, password, visitor).await?;
+        let Confirmed { attempts } = self.confirm_password(who, &password, "password").await?;
         self.take(&self.mails_to("email-change", new_email.key(), visitor.client)).await?;
 
         let Confirmation { verification, mail } =
@@ -45,31 +46,10 @@ impl IdentSphere {
         tx.proofs().put_verification(&verification).await?;
         tx.outbox().post(&mail).await?;
         tx.outbox().post(&notice).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// Asks for the password of somebody who is signed in. Attempts are counted with those to sign in.
-    pub(crate) async fn prove_password(
-        &self,
-        who: &Principal,
-        password: Password,
-        visitor: &Visitor<'_>,
-    ) -> Result<(), Error> {
-        let attempts = self.login_attempts(&who.user.email, visitor.client);
-        self.take(&attempts).await?;
-        let record = self.store().find_sign_in(who.user.email.key()).await?;
-        let stored =
-            record.filter(|record| record.user.id == who.user.id).and_then(|record| record.password_hash);
-        match self.ports.hasher.verify(password, stored).await? {
-            Verification::Mismatch => Err(Error::InvalidCredentials),
-            Verification::Match | Verification::MatchOutdated => {
-                let mut tx = self.store().begin().await?;
-                for attempt in &attempts {
-                    tx.limits().give_back(attempt).await?;
-                }
-                Ok(tx.commit().await?)
-            }
+        for attempt in &attempts {
+            tx.limits().give_back(attempt).await?;
         }
+        Ok(tx.commit().await?)
     }
 }
 

@@ -29,6 +29,11 @@ pub enum HashError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Why a stored hash would never be verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableHash(pub String);
+
 /// Hashes and checks passwords, off the asynchronous threads and within a bound of memory.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync + 'static {
@@ -40,4 +45,8 @@ pub trait PasswordHasher: Send + Sync + 'static {
     /// the same work.
     async fn verify(&self, password: Password, hash: Option<PasswordHash>)
     -> Result<Verification, HashError>;
+
+    /// Whether a hash of another system could be verified: its scheme is known, its form is right, and its cost is
+    /// bearable. Computes nothing.
+    fn judge(&self, hash: &PasswordHash) -> Result<(), UnusableHash>;
 }

@@ -90,6 +90,10 @@ pub struct RateLimits {
     pub login_account: Quota,
     /// Failed sign-ins a client address.
     pub login_address: Quota,
+    /// Wrong passwords of a user who is signed in and changes or deletes something by it.
+    pub password_account: Quota,
+    /// Pictures that a user sends.
+    pub upload_account: Quota,
     /// Mails of one kind to an address, known or not, in quick succession (RC-16).
     pub mail_account: Quota,
     /// Mails of one kind to an address in a day (RC-16).
@@ -110,6 +114,8 @@ impl RateLimits {
             register_conflict: Quota { burst: 10, per: HOUR },
             login_account: Quota { burst: 10, per: QUARTER },
             login_address: Quota { burst: 100, per: QUARTER },
+            password_account: Quota { burst: 10, per: QUARTER },
+            upload_account: Quota { burst: 30, per: HOUR },
             mail_account: Quota { burst: 3, per: Duration::from_secs(10 * 60) },
             mail_account_day: Quota { burst: 10, per: Duration::from_secs(24 * 60 * 60) },
             mail_address: Quota { burst: 30, per: QUARTER },

@@ -187,6 +187,41 @@ pub trait Mailer: Send + Sync + 'static {
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
 }
 
+/// A mail that was kept instead of sent, for a person to read.
+#[derive(Clone)]
+pub struct KeptMail {
+    /// Its id.
+    pub id: MailId,
+    /// To whom it would have gone.
+    pub to: String,
+    /// What kind of mail it is: [`MailContent::name`].
+    pub kind: &'static str,
+    /// Its subject.
+    pub subject: String,
+    /// What it says in plain text, secrets included.
+    pub text: String,
+    /// What it says in HTML, secrets included.
+    pub html: String,
+    /// When it was kept.
+    pub at: Timestamp,
+}
+
+/// Says nothing of what it says.
+impl std::fmt::Debug for KeptMail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeptMail").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Shows mail that was kept instead of sent. For development alone: whoever reads it can sign in as anybody.
+pub trait MailReader: Send + Sync + 'static {
+    /// What there is, the newest first, and bounded in number.
+    fn list(&self) -> Vec<std::sync::Arc<KeptMail>>;
+
+    /// One of them.
+    fn get(&self, id: MailId) -> Option<std::sync::Arc<KeptMail>>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,8 +31,9 @@ pub trait OutboxRepo: Send {
     /// Adds an entry. May be held back until commit. Conflict: `outbox_pkey`.
     async fn post(&mut self, entry: &OutboxEntry) -> Result<(), StoreError>;
 
-    /// Makes a browser known as one that this user has signed in from. If it was not, and there is a `notice`, posts it.
-    /// May be held back until commit. Of several at once from one unknown browser, one posts.
+    /// Makes a browser known as one that this user, who must have been inserted before, has signed in from. If it was
+    /// not, and there is a `notice`, posts it. May be held back until commit. Of several at once from one unknown
+    /// browser, one posts. Conflict: `outbox_pkey`.
     async fn greet_browser(
         &mut self,
         user: UserId,
@@ -48,9 +49,9 @@ pub trait OutboxRepo: Send {
 /// Transitions and reads of the outbox that need no transaction. Each is one statement.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Hands out at most `limit` entries that are due at `now`, those due first before others, and makes them due again
-    /// at `again_at`, by when whoever asked has settled or postponed them, or is gone. Counts the attempt; the entries
-    /// come back with it counted. Nobody gets an entry that another one has been handed meanwhile.
+    /// Hands out at most `limit` entries that are due at `now`, those due first before others, also in the answer, and
+    /// makes them due again at `again_at`, by when whoever asked has settled or postponed them, or is gone. Counts the
+    /// attempt; the entries come back with it counted. Nobody gets an entry that another one has been handed meanwhile.
     async fn lease_outbox(
         &self,
         now: Timestamp,

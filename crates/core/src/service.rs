@@ -14,7 +14,9 @@ use crate::access_tokens::AccessTokens;
 use crate::key_ring::KeyRing;
 use crate::recent::RecentPrincipals;
 use crate::watched::WatchedStore;
-use crate::{Authorizer, Error, Mailer, PasswordHasher, Policy, PublishedKeys, Sealing, Store};
+use crate::{
+    Authorizer, BlobStore, Error, Mailer, PasswordHasher, PictureMaker, Policy, PublishedKeys, Sealing, Store,
+};
 
 /// What the composition root provides.
 pub struct Ports {
@@ -32,6 +34,10 @@ pub struct Ports {
     pub secrets: Secrets,
     /// Hands mail over.
     pub mailer: Arc<dyn Mailer>,
+    /// Keeps uploaded pictures.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Makes uploaded pictures harmless.
+    pub pictures: Arc<dyn PictureMaker>,
 }
 
 /// The keys of a deployment, the same on every node.

@@ -8,8 +8,10 @@ use identsphere_organizations::{OrganizationRepo, Role};
 use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore};
 
+use crate::directory::DirectoryStore;
 use crate::limits::Take;
 use crate::outbox::{OutboxRepo, OutboxStore};
+use crate::profile_store::ProfileStore;
 
 /// Everything that is kept, behind one object. Reads and single conditional statements are called on the store itself
 /// and run on their own; everything that changes more than one row goes through a transaction.
@@ -18,7 +20,15 @@ use crate::outbox::{OutboxRepo, OutboxStore};
 /// back exactly as they were given.
 #[async_trait]
 pub trait Store:
-    PrincipalStore + SessionStore + ProofStore + KeyStore + RateLimitStore + OutboxStore + Schema
+    PrincipalStore
+    + DirectoryStore
+    + SessionStore
+    + ProofStore
+    + KeyStore
+    + RateLimitStore
+    + OutboxStore
+    + Schema
+    + ProfileStore
 {
     /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
     /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.

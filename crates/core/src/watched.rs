@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofRepo, ProofStore, UserRepo};
-use identsphere_audit::AuditRepo;
+use identsphere_audit::{AuditEntry, AuditRepo};
 use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
-use identsphere_organizations::OrganizationRepo;
+use identsphere_organizations::{Organization, OrganizationRepo, Slug};
 use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
 use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
-
 use tokio::sync::Notify;
 
 use crate::recent::RecentPrincipals;
 use crate::{
-    OutboxEntry, OutboxRepo, OutboxStore, Principal, PrincipalStore, RateLimitRepo, RateLimitStore,
-    RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, Principal,
+    PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
 };
 
 /// A store whose changes are told.
@@ -82,6 +82,29 @@ impl PrincipalStore for WatchedStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         let _change = self.change(vec![rotation.session]);
         self.inner.rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for WatchedStore {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        self.inner.known_emails(emails).await
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.inner.known_users(ids).await
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        self.inner.organizations_by_slug(slugs).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        self.inner.list_accounts(after, limit).await
     }
 }
 
@@ -188,6 +211,25 @@ impl Schema for WatchedStore {
     }
 }
 
+#[async_trait]
+impl ProfileStore for WatchedStore {
+    async fn find_profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
+        self.inner.find_profile(user).await
+    }
+
+    async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
+        self.inner.list_organizations(user).await
+    }
+
+    async fn list_held_sessions(&self, user: UserId) -> Result<Vec<HeldSession>, StoreError> {
+        self.inner.list_held_sessions(user).await
+    }
+
+    async fn list_events_by(&self, user: UserId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.list_events_by(user, limit).await
+    }
+}
+
 /// A transaction whose changes are told when it is over.
 struct WatchedTx {
     inner: Box<dyn Tx>,
@@ -272,5 +314,10 @@ impl SessionRepo for WatchedTx {
         let revoked = self.inner.sessions().revoke_all(owner, except, reason, at).await?;
         self.change.sessions.extend(&revoked);
         Ok(revoked)
+    }
+
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
+        self.change.all = true;
+        self.inner.sessions().delete_all(owner).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use identsphere_core::IdentSphere;
+use identsphere_core::{IdentSphere, MailReader};
 use ipnet::IpNet;
 
 use crate::config::{Drain, HttpConfig};
@@ -23,9 +23,11 @@ struct Inner {
     origins: Origins,
     trusted_proxies: Vec<IpNet>,
     is_encrypted: bool,
+    base: String,
     documents: Documents,
     drain: Drain,
     metrics: Metrics,
+    development_mail: Option<Arc<dyn MailReader>>,
 }
 
 /// The documents of the application could not be written.
@@ -45,11 +47,13 @@ impl App {
             documents,
             origins: Origins::new(Origin::of(&config.base_url), config.cors_origins),
             is_encrypted: config.base_url.scheme() == "https",
+            base: config.base_url.as_str().trim_end_matches('/').to_owned(),
             cookies: config.cookies,
             csrf: CsrfKey::new(config.csrf_key),
             trusted_proxies: config.trusted_proxies,
             drain: config.drain,
             metrics: Metrics::new(),
+            development_mail: config.development_mail,
         })))
     }
 
@@ -79,12 +83,22 @@ impl App {
         self.0.is_encrypted
     }
 
+    /// The public base URL, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.0.base
+    }
+
     pub(crate) fn documents(&self) -> &Documents {
         &self.0.documents
     }
 
     pub(crate) fn drain(&self) -> &Drain {
         &self.0.drain
+    }
+
+    /// Mail that was kept instead of sent.
+    pub(crate) fn development_mail(&self) -> Option<&dyn MailReader> {
+        self.0.development_mail.as_deref()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -1,8 +1,10 @@
 //! What the composition root decides about HTTP.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use identsphere_core::MailReader;
 use identsphere_kernel::{Duration, SecretBytes};
 use ipnet::IpNet;
 use url::Url;
@@ -10,7 +12,7 @@ use url::Url;
 use crate::{CookieSettings, Origin};
 
 /// What the composition root decides about HTTP.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpConfig {
     /// The address under which browsers reach this service.
     pub base_url: Url,
@@ -26,6 +28,15 @@ pub struct HttpConfig {
     pub public_max_age: Duration,
     /// Set when the node begins to shut down.
     pub drain: Drain,
+    /// Mail that was kept instead of sent, for whoever sits at this machine; `None`: `/dev/mail` does not exist. Whoever
+    /// reads it can sign in as anybody.
+    pub development_mail: Option<Arc<dyn MailReader>>,
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpConfig").field("base_url", &self.base_url.as_str()).finish_non_exhaustive()
+    }
 }
 
 /// A flag that a node is shutting down: it still answers, and asks its balancer to send nothing more.

@@ -9,6 +9,7 @@ use identsphere_kernel::SecretString;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 
@@ -139,6 +140,37 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// A field that holds something other than text, read with the same patience. `null` is the same as absent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Json(Value);
+
+impl Json {
+    /// The truth of a field that may be absent.
+    pub(crate) fn flag(self, field: &'static str, faults: &mut Faults) -> Option<bool> {
+        match self.0 {
+            Value::Null => None,
+            Value::Bool(flag) => Some(flag),
+            Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                faults.note(field, "must be true or false");
+                None
+            }
+        }
+    }
+
+    /// The object of a field that may be absent.
+    pub(crate) fn object(self, field: &'static str, faults: &mut Faults) -> Option<Map<String, Value>> {
+        match self.0 {
+            Value::Null => None,
+            Value::Object(members) => Some(members),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                faults.note(field, "must be a JSON object");
+                None
+            }
+        }
+    }
+}
+
 /// The faults of one request, collected.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<FieldFault>);
@@ -173,7 +205,6 @@ pub(crate) fn query<'q>(query: &'q str, name: &'static str) -> Result<Option<Cow
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
 

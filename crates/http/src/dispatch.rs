@@ -22,6 +22,7 @@ use crate::forwarded::client_address;
 use crate::guards::{check_head, check_limits};
 use crate::head::Head;
 use crate::metrics::unrouted;
+use crate::outbox;
 use crate::reply::Reply;
 use crate::table::{AuthRule, CsrfRule, Endpoint, Route};
 
@@ -40,7 +41,7 @@ impl App {
         R: FnOnce(usize) -> B,
         B: Future<Output = Body>,
     {
-        if !endpoint.matches(head.path) {
+        if !endpoint.matches(head.path) || !self.shows(endpoint, head) {
             return self.answer_unknown(head).await;
         }
         match endpoint.route(head.method) {
@@ -58,6 +59,11 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Whether this endpoint exists for the sender of this request.
+    fn shows(&self, endpoint: &Endpoint, head: &Head<'_>) -> bool {
+        !endpoint.is_for_development() || (self.development_mail().is_some() && outbox::is_from_here(head))
     }
 
     /// Answers a request to a path that nobody serves.
@@ -179,8 +185,10 @@ impl App {
             .admit(head, reply)
             .with_value("x-request-id", Bytes::copy_from_slice(request_id.as_bytes()))
             .with("x-content-type-options", "nosniff")
-            .with("cross-origin-resource-policy", "same-origin")
             .with("referrer-policy", "no-referrer");
+        if reply.header("cross-origin-resource-policy").is_none() {
+            reply = reply.with("cross-origin-resource-policy", "same-origin");
+        }
         if reply.header("cache-control").is_none() {
             reply = reply.with("cache-control", "no-store");
         }
@@ -206,7 +214,7 @@ impl App {
     }
 }
 
-/// The whole body, which is JSON if it is anything.
+/// The whole body.
 async fn whole<R, B>(head: &Head<'_>, limit: usize, read_body: R) -> Result<Bytes, Failure>
 where
     R: FnOnce(usize) -> B,

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::config::HttpConfig;
 use crate::openapi::chapters;
 use crate::routes::ENDPOINTS;
-use crate::table::{AuthRule, CsrfRule, Endpoint, Method, RateClass, Route, Shape};
+use crate::table::{AuthRule, BodyRule, CsrfRule, Endpoint, Method, RateClass, Route, Shape};
 
 const STYLE: &str = include_str!("docs.css");
 
@@ -214,15 +214,23 @@ fn write_errors(html: &mut String) -> fmt::Result {
 /// A call that can be copied into a shell.
 fn example(endpoint: &Endpoint, route: &Route, base: &str) -> String {
     let mut lines = vec![match route.method {
-        Method::Get => format!("curl {base}{}", endpoint.path.replace("{id}", "$ID")),
-        Method::Post | Method::Delete => {
-            format!("curl -X {} {base}{}", route.method.name(), endpoint.path.replace("{id}", "$ID"))
+        Method::Get => {
+            format!("curl {base}{}", endpoint.path.replace("{id}", "$ID").replace("{name}", "$NAME"))
+        }
+        Method::Post | Method::Patch | Method::Delete => {
+            format!(
+                "curl -X {} {base}{}",
+                route.method.name(),
+                endpoint.path.replace("{id}", "$ID").replace("{name}", "$NAME")
+            )
         }
     }];
     if route.auth != AuthRule::Public {
         lines.push("-H \"Authorization: Bearer $ACCESS_TOKEN\"".to_owned());
     }
-    if let Some((shape, _)) = route.body.expected() {
+    if let BodyRule::Multipart(..) = route.body {
+        lines.push("-F avatar=@picture.jpg".to_owned());
+    } else if let Some((shape, _)) = route.body.expected() {
         lines.push("-H 'Content-Type: application/json'".to_owned());
         lines.push(format!("-d '{}'", example_body(shape)));
     }
@@ -256,7 +264,7 @@ fn is_required(schema: &Value, name: &str) -> bool {
 }
 
 /// Text that means nothing to an HTML parser.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::call::Identity;
 use crate::failure::Failure;
 use crate::head::Head;
+use crate::multipart::is_multipart;
 use crate::table::{AuthRule, BodyRule, CsrfRule, Route};
 
 /// Refuses what is too large, or what cannot be the body that is due, before any of it is read.
@@ -20,12 +21,13 @@ pub(crate) fn check_limits(route: &Route, head: &Head<'_>) -> Result<(), Failure
         return Err(ErrorCode::PayloadTooLarge.into());
     }
     let is_plain = head.content_encoding.is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    let is_json = match (head.content_type, &route.body) {
+    let is_due = match (head.content_type, &route.body) {
+        (Some(content_type), BodyRule::Multipart(..)) => is_multipart(content_type),
         (Some(content_type), _) => is_json(content_type),
         (None, BodyRule::Optional(..)) => true,
-        (None, BodyRule::Required(..) | BodyRule::None) => false,
+        (None, BodyRule::Required(..) | BodyRule::Multipart(..) | BodyRule::None) => false,
     };
-    if is_plain && is_json { Ok(()) } else { Err(ErrorCode::UnsupportedMediaType.into()) }
+    if is_plain && is_due { Ok(()) } else { Err(ErrorCode::UnsupportedMediaType.into()) }
 }
 
 /// Refuses a head that is too large or ambiguous.

@@ -29,7 +29,11 @@ pub struct Head<'a> {
     pub(crate) csrf_token: Option<&'a str>,
     pub(crate) fetch_site: Option<&'a str>,
     pub(crate) forwarded_for: Vec<&'a [u8]>,
+    /// With several of them, one that is equal to nothing.
+    pub(crate) host: Option<&'a str>,
     pub(crate) if_none_match: Option<&'a str>,
+    /// Whether somebody on the way passed the request on, and says so.
+    pub(crate) is_forwarded: bool,
     pub(crate) origin: Option<&'a str>,
     pub(crate) request_id: Option<&'a str>,
     pub(crate) requested_method: Option<&'a str>,
@@ -61,12 +65,18 @@ impl<'a> Head<'a> {
             "cookie" => self.cookies.push(value),
             "x-csrf-token" => once(&mut self.csrf_token, value, "X-CSRF-Token", &mut self.repeated),
             "sec-fetch-site" => once(&mut self.fetch_site, value, "Sec-Fetch-Site", &mut self.repeated),
-            "x-forwarded-for" => self.forwarded_for.push(value),
+            "x-forwarded-for" => {
+                self.is_forwarded = true;
+                self.forwarded_for.push(value);
+            }
+            "forwarded" | "via" | "x-real-ip" | "true-client-ip" => self.is_forwarded = true,
+            "host" => self.host = Some(if self.host.is_none() { text(value) } else { UNREADABLE }),
             "if-none-match" => self.if_none_match = Some(text(value)),
             "origin" => once(&mut self.origin, value, "Origin", &mut self.repeated),
             "x-request-id" => self.request_id = Some(text(value)),
             "access-control-request-method" => self.requested_method = Some(text(value)),
             "user-agent" => self.user_agent = Some(text(value)),
+            _ if name.starts_with("x-forwarded-") => self.is_forwarded = true,
             _ => {}
         }
     }

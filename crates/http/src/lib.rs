@@ -23,13 +23,17 @@ mod guards;
 mod handlers;
 mod head;
 mod metrics;
+mod multipart;
 mod names;
 mod openapi;
 mod origins;
+mod outbox;
 mod reply;
 mod routes;
 mod table;
 mod wire;
+mod wire_export;
+mod wire_profile;
 
 pub use app::{App, AppError};
 pub use call::Body;

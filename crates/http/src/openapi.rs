@@ -139,8 +139,8 @@ fn operation(
 ) -> Result<Value, serde_json::Error> {
     let body = match route.body.expected() {
         Some((shape, _)) => json!({
-            "required": matches!(route.body, BodyRule::Required(..)),
-            "content": { "application/json": { "schema": schemas.inline(shape)? } },
+            "required": !matches!(route.body, BodyRule::Optional(..)),
+            "content": { media_type(route): { "schema": schemas.inline(shape)? } },
         }),
         None => Value::Null,
     };
@@ -156,6 +156,14 @@ fn operation(
     })))
 }
 
+/// What a body is.
+fn media_type(route: &Route) -> &'static str {
+    match route.body {
+        BodyRule::None | BodyRule::Required(..) | BodyRule::Optional(..) => "application/json",
+        BodyRule::Multipart(..) => "multipart/form-data",
+    }
+}
+
 /// The object without the members that are null: in this format they are absent.
 fn without_nulls(mut object: Value) -> Value {
     if let Value::Object(members) = &mut object {
@@ -169,6 +177,7 @@ fn description(route: &Route) -> String {
         RateClass::Unlimited => "",
         RateClass::Register | RateClass::Login | RateClass::Mail => "Rate limited by address and by account.",
         RateClass::Redeem => "Rate limited by address.",
+        RateClass::Password | RateClass::Upload => "Rate limited by account.",
     };
     [route.description, limited].join("\n\n").trim().to_owned()
 }
@@ -185,7 +194,7 @@ fn parameters(endpoint: &Endpoint, route: &Route) -> Vec<Value> {
     let in_path = endpoint.variables().map(|name| {
         json!({
             "name": name, "in": "path", "required": true,
-            "schema": { "type": "string", "format": "uuid" },
+            "schema": path_variable(name),
         })
     });
     let in_query = route.query.iter().map(|parameter| {
@@ -210,6 +219,14 @@ fn parameters(endpoint: &Endpoint, route: &Route) -> Vec<Value> {
         })
     });
     in_path.chain(in_query).chain(csrf).chain(cached).collect()
+}
+
+/// What a varying segment looks like.
+fn path_variable(name: &str) -> Value {
+    match name {
+        "name" => json!({ "type": "string", "pattern": r"^[0-9a-f]{32}\.(jpg|png)$" }),
+        _ => json!({ "type": "string", "format": "uuid" }),
+    }
 }
 
 fn responses(route: &Route, error: &Value, schemas: &mut Schemas) -> Result<Value, serde_json::Error> {
@@ -240,6 +257,7 @@ fn success(route: &Route, schemas: &mut Schemas) -> Result<Value, serde_json::Er
         }
         Content::Document => json!({ "application/json": { "schema": { "type": "object" } } }),
         Content::Html => json!({ "text/html": { "schema": { "type": "string" } } }),
+        Content::Picture => json!({ "image/jpeg": {}, "image/png": {} }),
     };
     let sets_cookies = route.csrf == CsrfRule::OriginOnly || route.auth == AuthRule::Optional;
     let cookies = sets_cookies.then_some("SetCookie");

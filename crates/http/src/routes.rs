@@ -5,20 +5,27 @@ mod email;
 
 use identsphere_kernel::ErrorCode;
 
-use crate::handlers::{documents, operations, sessions, sign_in};
+use crate::handlers::{avatar, development, documents, operations, profile, sessions, sign_in};
 use crate::table::{
-    AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, MAX_BODY, Method, QueryParameter,
-    RateClass, Route, Shape, Success,
+    AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, MAX_BODY, MAX_PICTURE_FORM, Method,
+    QueryParameter, RateClass, Route, Shape, Success,
 };
 use crate::wire::{
     CurrentSessionView, DiscoveryView, HealthView, JwkSetView, LoginBody, RefreshBody, RegisterBody,
     SessionView, SignInView, TokensView,
 };
 
+use crate::wire_export::ExportView;
+use crate::wire_profile::{
+    AvatarForm, AvatarView, DeletionBody, OrganizationMembershipView, PasswordBody, ProfileBody, ProfileView,
+};
+
 const SIGN_IN: &str = "Sign-in";
 const SESSIONS: &str = "Sessions";
+const ACCOUNT: &str = "Own account";
 const KEYS: &str = "Keys";
 const OPERATIONS: &str = "Operations";
+const DEVELOPMENT: &str = "Development";
 
 /// Everything that is served.
 pub static ENDPOINTS: &[Endpoint] = &[
@@ -37,12 +44,20 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/v1/auth/password/forgot", routes: &[email::FORGOT_PASSWORD] },
     Endpoint { path: "/v1/auth/password/reset", routes: &[email::RESET_PASSWORD] },
     Endpoint { path: "/v1/users/me/email", routes: &[email::CHANGE_EMAIL] },
+    Endpoint { path: "/v1/users/me", routes: &[GET_PROFILE, UPDATE_PROFILE, DELETE_ACCOUNT] },
+    Endpoint { path: "/v1/users/me/organizations", routes: &[LIST_ORGANIZATIONS] },
+    Endpoint { path: "/v1/users/me/password", routes: &[CHANGE_PASSWORD] },
+    Endpoint { path: "/v1/users/me/avatar", routes: &[SET_AVATAR, REMOVE_AVATAR] },
+    Endpoint { path: "/v1/users/me/export", routes: &[EXPORT] },
+    Endpoint { path: "/v1/avatars/{name}", routes: &[SHOW_AVATAR] },
     Endpoint { path: "/.well-known/jwks.json", routes: &[JWKS] },
     Endpoint { path: "/.well-known/openid-configuration", routes: &[DISCOVERY] },
     Endpoint { path: "/healthz", routes: &[HEALTHZ] },
     Endpoint { path: "/readyz", routes: &[READYZ] },
     Endpoint { path: "/openapi.json", routes: &[OPENAPI] },
     Endpoint { path: "/docs", routes: &[DOCS] },
+    Endpoint { path: "/dev/mail", routes: &[LIST_DEVELOPMENT_MAIL] },
+    Endpoint { path: "/dev/mail/{id}", routes: &[READ_DEVELOPMENT_MAIL] },
 ];
 
 /// The most common columns; a route names where it differs.
@@ -196,6 +211,147 @@ const END_SESSIONS: Route = Route {
     ..READ
 };
 
+const GET_PROFILE: Route = Route {
+    operation: "getProfile",
+    summary: "The caller's profile",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    success: Success {
+        status: 200,
+        description: "The profile",
+        content: Content::Object(Shape::of::<ProfileView<'static>>()),
+    },
+    handler: |app, call| Box::pin(profile::get(app, call)),
+    ..READ
+};
+
+const UPDATE_PROFILE: Route = Route {
+    method: Method::Patch,
+    operation: "updateProfile",
+    summary: "Change the caller's profile",
+    description: "A field that is absent or null stays; empty text clears it; `preferences` are replaced as a whole.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    csrf: CsrfRule::CookieWrite,
+    body: BodyRule::Required(Shape::of::<ProfileBody>(), Limit(MAX_BODY)),
+    success: Success {
+        status: 200,
+        description: "The profile as it is now",
+        content: Content::Object(Shape::of::<ProfileView<'static>>()),
+    },
+    handler: |app, call| Box::pin(profile::update(app, call)),
+    ..READ
+};
+
+const LIST_ORGANIZATIONS: Route = Route {
+    operation: "listOwnOrganizations",
+    summary: "List the organisations that the caller belongs to",
+    description: "In the order of joining.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    success: Success {
+        status: 200,
+        description: "The organisations",
+        content: Content::List(Shape::of::<OrganizationMembershipView<'static>>()),
+    },
+    handler: |app, call| Box::pin(profile::organizations(app, call)),
+    ..READ
+};
+
+const CHANGE_PASSWORD: Route = Route {
+    method: Method::Post,
+    operation: "changePassword",
+    summary: "Change the password",
+    description: "Ends every other session of the user, unless `sign_out_other_sessions` is `false`.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    csrf: CsrfRule::CookieWrite,
+    rate: RateClass::Password,
+    body: BodyRule::Required(Shape::of::<PasswordBody>(), Limit(MAX_BODY)),
+    success: Success { status: 204, description: "The password is changed", content: Content::Empty },
+    refusals: &[ErrorCode::InvalidCredentials, ErrorCode::Conflict],
+    handler: |app, call| Box::pin(profile::change_password(app, call)),
+    ..READ
+};
+
+const SET_AVATAR: Route = Route {
+    method: Method::Post,
+    operation: "setAvatar",
+    summary: "Show a picture",
+    description: "What was sent is told by its content, made at most 512 pixels wide and high, and written anew without \
+                  anything that is not seen. The old picture is deleted.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    csrf: CsrfRule::CookieWrite,
+    rate: RateClass::Upload,
+    body: BodyRule::Multipart(Shape::of::<AvatarForm>(), Limit(MAX_PICTURE_FORM)),
+    success: Success {
+        status: 200,
+        description: "The picture is shown",
+        content: Content::Object(Shape::of::<AvatarView>()),
+    },
+    handler: |app, call| Box::pin(avatar::set(app, call)),
+    ..READ
+};
+
+const REMOVE_AVATAR: Route = Route {
+    method: Method::Delete,
+    operation: "removeAvatar",
+    summary: "Show no picture",
+    description: "Without one it is no error.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    csrf: CsrfRule::CookieWrite,
+    success: Success { status: 204, description: "No picture is shown", content: Content::Empty },
+    handler: |app, call| Box::pin(avatar::remove(app, call)),
+    ..READ
+};
+
+const SHOW_AVATAR: Route = Route {
+    operation: "getAvatar",
+    summary: "A user's picture",
+    description: "Pages of every origin may show it.",
+    chapter: ACCOUNT,
+    cache: CacheRule::Public,
+    success: Success { status: 200, description: "The picture", content: Content::Picture },
+    refusals: &[ErrorCode::NotFound],
+    handler: |app, call| Box::pin(avatar::show(app, call)),
+    ..READ
+};
+
+const DELETE_ACCOUNT: Route = Route {
+    method: Method::Delete,
+    operation: "deleteAccount",
+    summary: "Delete the account",
+    description: "Sessions and credentials are gone at once, and nothing personal remains; the address is free. \
+                  Organisations without other members are deleted too. Refused to the only owner of an organisation with \
+                  other members.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    csrf: CsrfRule::CookieWrite,
+    rate: RateClass::Password,
+    body: BodyRule::Required(Shape::of::<DeletionBody>(), Limit(MAX_BODY)),
+    success: Success { status: 204, description: "The account is deleted", content: Content::Empty },
+    refusals: &[ErrorCode::InvalidCredentials, ErrorCode::Conflict],
+    handler: |app, call| Box::pin(profile::delete(app, call)),
+    ..READ
+};
+
+const EXPORT: Route = Route {
+    operation: "exportAccount",
+    summary: "Everything that is held about the caller",
+    description: "For people to read and to take with them. Never secrets, not even hashed.",
+    chapter: ACCOUNT,
+    auth: AuthRule::User,
+    success: Success {
+        status: 200,
+        description: "Everything",
+        content: Content::Object(Shape::of::<ExportView<'static>>()),
+    },
+    handler: |app, call| Box::pin(profile::export(app, call)),
+    ..READ
+};
+
 const JWKS: Route = Route {
     operation: "getJwks",
     summary: "The public keys of access tokens",
@@ -268,5 +424,28 @@ const DOCS: Route = Route {
     cache: CacheRule::Public,
     success: Success { status: 200, description: "The page", content: Content::Html },
     handler: |app, call| Box::pin(documents::docs(app, call)),
+    ..READ
+};
+
+const LIST_DEVELOPMENT_MAIL: Route = Route {
+    operation: "listDevelopmentMail",
+    summary: "Mail that was not sent",
+    description: "Exists while no mail server is set, for whoever sits at the machine of the server: for everybody else \
+                  404. The latest 200 mails, the newest first.",
+    chapter: DEVELOPMENT,
+    success: Success { status: 200, description: "The page", content: Content::Html },
+    refusals: &[ErrorCode::NotFound],
+    handler: |app, call| Box::pin(development::list(app, call)),
+    ..READ
+};
+
+const READ_DEVELOPMENT_MAIL: Route = Route {
+    operation: "readDevelopmentMail",
+    summary: "One mail that was not sent",
+    description: "As HTML and as plain text.",
+    chapter: DEVELOPMENT,
+    success: Success { status: 200, description: "The page", content: Content::Html },
+    refusals: &[ErrorCode::NotFound],
+    handler: |app, call| Box::pin(development::read(app, call)),
     ..READ
 };

@@ -11,10 +11,15 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::app::App;
 use crate::call::Call;
 use crate::failure::Failure;
+use crate::outbox;
 use crate::reply::Reply;
 
 /// Largest body in bytes (contract §1).
 pub(crate) const MAX_BODY: usize = 64 * 1_024;
+/// Largest picture in bytes.
+pub(crate) const MAX_PICTURE: usize = 5 * 1_024 * 1_024;
+/// Largest form around one.
+pub(crate) const MAX_PICTURE_FORM: usize = MAX_PICTURE + 16 * 1_024;
 
 /// A path and what it answers.
 #[derive(Debug)]
@@ -67,6 +72,7 @@ pub(crate) type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Reply, Fa
 pub enum Method {
     Get,
     Post,
+    Patch,
     Delete,
 }
 
@@ -76,6 +82,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Patch => "PATCH",
             Self::Delete => "DELETE",
         }
     }
@@ -116,6 +123,10 @@ pub enum RateClass {
     Mail,
     /// Links that are redeemed.
     Redeem,
+    /// Checks of the caller's own password.
+    Password,
+    /// Pictures that are sent.
+    Upload,
 }
 
 /// What body is due. Bodies of routes that take none are not read.
@@ -127,6 +138,8 @@ pub enum BodyRule {
     Required(Shape, Limit),
     /// JSON, or nothing at all.
     Optional(Shape, Limit),
+    /// A form with one file (`multipart/form-data`).
+    Multipart(Shape, Limit),
 }
 
 /// The most bytes of a body.
@@ -138,7 +151,9 @@ impl BodyRule {
     pub(crate) const fn expected(&self) -> Option<(&Shape, usize)> {
         match self {
             Self::None => None,
-            Self::Required(shape, limit) | Self::Optional(shape, limit) => Some((shape, limit.0)),
+            Self::Required(shape, limit) | Self::Optional(shape, limit) | Self::Multipart(shape, limit) => {
+                Some((shape, limit.0))
+            }
         }
     }
 }
@@ -185,6 +200,8 @@ pub enum Content {
     List(Shape),
     /// A page for people.
     Html,
+    /// A picture.
+    Picture,
     /// A JSON document that describes itself.
     Document,
 }
@@ -227,6 +244,12 @@ impl Endpoint {
         fits && segments.next().is_none()
     }
 
+    /// Whether it exists only where mail is kept instead of sent, and only for whoever sits at that machine. For everybody
+    /// else it is a path that nobody serves.
+    pub fn is_for_development(&self) -> bool {
+        self.path.starts_with(outbox::PREFIX)
+    }
+
     /// The varying segment of this name in a path that [`matches`](Self::matches).
     pub(crate) fn variable<'p>(&self, name: &str, path: &'p str) -> Option<&'p str> {
         let named = |pattern: &str| is_variable(pattern) && pattern.trim_matches(['{', '}']) == name;
@@ -249,7 +272,7 @@ impl Endpoint {
     pub(crate) fn allow(&self) -> String {
         let names = self.routes.iter().map(|route| match route.method {
             Method::Get => "GET, HEAD",
-            Method::Post | Method::Delete => route.method.name(),
+            Method::Post | Method::Patch | Method::Delete => route.method.name(),
         });
         names.collect::<Vec<_>>().join(", ")
     }

@@ -10,5 +10,5 @@ mod ports;
 mod rbac;
 
 pub use organization::{Membership, NameError, Organization, OrganizationName, Slug, SlugError};
-pub use ports::OrganizationRepo;
+pub use ports::{Departure, OrganizationRepo};
 pub use rbac::{Permission, RbacConfig, Role};

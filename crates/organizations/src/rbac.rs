@@ -136,6 +136,11 @@ impl RbacConfig {
         self
     }
 
+    /// Whether there is such a role.
+    pub fn knows(&self, role: &Role) -> bool {
+        self.grants.contains_key(role)
+    }
+
     /// Gives a permission to a role, adding the role if need be.
     #[must_use]
     pub fn grant(mut self, role: &Role, permission: Permission) -> Self {

@@ -44,4 +44,8 @@ pub trait SessionRepo: Send {
         reason: RevocationReason,
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Deletes every session of the user, live and ended: nothing of where they were remains. May be held back until
+    /// commit.
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError>;
 }

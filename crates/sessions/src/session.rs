@@ -70,6 +70,8 @@ named! {
         MailboxProven = "mailbox_proven",
         /// A refresh token was presented that had been replaced (RFC 9700 §4.14.2).
         ReuseDetected = "reuse_detected",
+        /// Its owner changed their password elsewhere (PW-06).
+        PasswordChanged = "password_changed",
     }
 }
 

@@ -32,8 +32,8 @@ pub use reference::reference;
 pub use registry::{PREFIX, SETTINGS, Setting};
 pub use rules::Rejection;
 pub use settings::{
-    CookieSettings, KeySettings, LogFormat, PasswordSettings, SameSite, Settings, StoreSettings,
-    TokenSettings,
+    CookieSettings, KeySettings, LogFormat, MailSettings, PasswordSettings, SameSite, Settings,
+    StoreSettings, TokenSettings,
 };
 pub use sources::{ReadFile, Source, Sources};
 pub use store_location::StoreLocation;

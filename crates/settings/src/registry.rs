@@ -6,14 +6,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use identsphere_kernel::SecretString;
+use identsphere_kernel::{Email, SecretString};
 use ipnet::IpNet;
+use url::Url;
 
 use crate::load::Reader;
 use crate::origin::Origin;
 use crate::rules::{
-    Choice, CookieDomain, CookiePrefix, Describe, ListenAddress, MasterKey, Networks, OriginRule, Origins,
-    PathRule, SWITCH, Schema, Store, Text, Whole, Word,
+    Address, Blobs, Choice, CookieDomain, CookiePrefix, Describe, ListenAddress, MailServer, MasterKey,
+    Networks, OriginRule, Origins, PathRule, SWITCH, Schema, Store, Text, WebAddress, Whole, Word,
 };
 use crate::settings::{LogFormat, SameSite};
 use crate::store_location::StoreLocation;
@@ -144,6 +145,8 @@ registry! {
         public_base_url: Origin = OriginRule, Derived("`http://localhost:4000`, with the port of `LISTEN`"), Open;
         /// Where data lives. The plain variable `DATABASE_URL` is read when this one is not set.
         database_url: StoreLocation = Store, Value("sqlite://identsphere.db"), Location;
+        /// Where uploaded pictures live. `s3:` needs a server that was built with the feature `s3`.
+        blob_url: String = Blobs, Value("file://./identsphere-data"), Open;
         /// PostgreSQL schema of all tables.
         schema: String = Schema, Value("identsphere"), Open;
         /// Most connections to PostgreSQL.
@@ -198,22 +201,22 @@ registry! {
         workers: u32 = Whole { min: 1, max: 512 }, Derived("cores"), Open;
         /// After SIGTERM: how long new connections are still taken while `/readyz` already answers 503. Requests in flight then get 20 s more.
         drain_secs: u32 = Whole { min: 0, max: 9 }, Value("5"), Open;
+        /// Name of the service in mail.
+        app_name: String = Text { max: 100 }, Value("IdentSphere"), Open;
+        /// Where mail links and redirects after sign-in lead.
+        frontend_url: Url = WebAddress, Derived("the base URL"), Open;
+        /// Sender of mail.
+        from_email: Email = Address, Value("no-reply@example.com"), Open;
+        /// Mail server. Without one no mail is sent: with a base URL on this machine it can be read at `/dev/mail`, with any other it is lost.
+        smtp_url: SecretString = MailServer, Absent, Location;
+        /// Folder with templates of mail that stand for the built-in ones of the same name.
+        mail_templates: PathBuf = PathRule, Absent, Open;
         /// The TOML file with settings. Not a setting inside that file.
         config: PathBuf = PathRule, Derived("`identsphere.toml`, if there is one"), Open;
     }
     later {
-        /// Name of the service in mail and with passkeys.
-        "app_name", Open;
-        /// Where mail links and redirects after sign-in lead.
-        "frontend_url", Open;
-        /// Sender of mail.
-        "from_email", Open;
-        /// Mail server.
-        "smtp_url", Location;
         /// Redis server.
         "redis_url", Location;
-        /// Where uploaded files live.
-        "blob_url", Location;
         /// How long a step-up counts.
         "step_up_ttl_secs", Open;
         /// Relying party id of passkeys.

@@ -8,7 +8,8 @@ use crate::load::Reader;
 use crate::origin::Origin;
 use crate::registry::Values;
 use crate::settings::{
-    CookieSettings, KeySettings, PasswordSettings, SameSite, Settings, StoreSettings, TokenSettings,
+    CookieSettings, KeySettings, MailSettings, PasswordSettings, SameSite, Settings, StoreSettings,
+    TokenSettings,
 };
 use crate::store_location::StoreLocation;
 
@@ -25,6 +26,7 @@ pub(crate) fn resolve(
     judge_cookies(&values, reader);
     judge_tokens(&values, reader);
     judge_operations(&values, reader);
+    judge_mail(&values, reader);
     assemble(values).map(|settings| (settings, derived))
 }
 
@@ -38,6 +40,8 @@ fn derive(values: &mut Values, cores: u32) -> Derived {
     let Some(base) = &values.public_base_url else { return derived };
     let issuer = values.issuer.get_or_insert_with(|| base.to_string());
     derived.insert("issuer", issuer.clone());
+    let frontend = values.frontend_url.get_or_insert_with(|| base.as_url().clone());
+    derived.insert("frontend_url", frontend.as_str().trim_end_matches('/').to_owned());
     let secure = *values.cookies_secure.get_or_insert(base.is_https());
     derived.insert("cookies_secure", if secure { "on" } else { "off" }.to_owned());
     let pool = *values.db_pool_size.get_or_insert(cores.saturating_mul(2).saturating_add(4).min(1_000));
@@ -111,6 +115,20 @@ fn judge_operations(values: &Values, reader: &mut Reader<'_>) {
     }
 }
 
+/// Links in mail carry secrets, so they are protected as cookies are.
+fn judge_mail(values: &Values, reader: &mut Reader<'_>) {
+    if !reader.is_given("frontend_url") || values.allow_insecure_cookies != Some(false) {
+        return;
+    }
+    let origin =
+        values.frontend_url.as_ref().and_then(|url| Origin::parse(&url.origin().ascii_serialization()).ok());
+    if let Some(origin) = origin.filter(|origin| !origin.is_https() && !origin.is_loopback()) {
+        let rule = "is plain http on a host other than this machine, so the links of mail would cross the network in the \
+                    clear: use https, or set IDENTSPHERE_ALLOW_INSECURE_COOKIES=on";
+        reader.refuse("frontend_url", rule, Some(format!("https://{}", origin.host())));
+    }
+}
+
 fn assemble(values: Values) -> Option<Settings> {
     let secs = |seconds: u32| Duration::from_secs(seconds.into());
     Some(Settings {
@@ -130,6 +148,7 @@ fn assemble(values: Values) -> Option<Settings> {
             schema: values.schema?,
             pool_size: values.db_pool_size?,
         },
+        blob_url: values.blob_url?,
         master_key: values.master_key,
         cookies: CookieSettings {
             secure: values.cookies_secure?,
@@ -153,6 +172,13 @@ fn assemble(values: Values) -> Option<Settings> {
             scheme: values.password_hash?,
             memory_mib: values.hash_memory_mib?,
             queue_wait: Duration::from_millis(values.hash_queue_ms?.into()),
+        },
+        mail: MailSettings {
+            app_name: values.app_name?,
+            frontend_url: values.frontend_url?,
+            from: values.from_email?,
+            server: values.smtp_url,
+            templates: values.mail_templates,
         },
     })
 }

@@ -1,10 +1,12 @@
 //! What values settings may have: each rule says itself in words and reads a text.
 
+mod mail;
 mod network;
 mod text;
 
+pub(crate) use mail::{Address, MailServer, WebAddress};
 pub(crate) use network::{ListenAddress, Networks, OriginRule, Origins};
-pub(crate) use text::{CookieDomain, CookiePrefix, MasterKey, PathRule, Schema, Store, Text, Word};
+pub(crate) use text::{Blobs, CookieDomain, CookiePrefix, MasterKey, PathRule, Schema, Store, Text, Word};
 
 use crate::distance::nearest;
 

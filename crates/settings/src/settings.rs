@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use identsphere_kernel::{Duration, SecretString};
+use identsphere_kernel::{Duration, Email, SecretString};
 use ipnet::IpNet;
+use url::Url;
 
 use crate::origin::Origin;
 use crate::store_location::StoreLocation;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub rate_limits: bool,
     /// Where data lives.
     pub store: StoreSettings,
+    /// Where uploaded files live.
+    pub blob_url: String,
     /// The key that seals private keys, as text; `None`: the one beside the database.
     pub master_key: Option<SecretString>,
     /// Cookies.
@@ -46,6 +49,30 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Password hashing.
     pub passwords: PasswordSettings,
+    /// Mail.
+    pub mail: MailSettings,
+}
+
+/// Mail.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// What the service calls itself.
+    pub app_name: String,
+    /// Where links lead.
+    pub frontend_url: Url,
+    /// The sender.
+    pub from: Email,
+    /// The mail server; `None`: mail is not sent.
+    pub server: Option<SecretString>,
+    /// The folder with templates of the operator's.
+    pub templates: Option<PathBuf>,
+}
+
+impl MailSettings {
+    /// Where links lead, without a slash at its end.
+    pub fn site(&self) -> &str {
+        self.frontend_url.as_str().trim_end_matches('/')
+    }
 }
 
 /// Where data lives.

@@ -267,7 +267,7 @@ fn metrics_have_a_listener_of_their_own() {
 #[test]
 fn settings_of_later_versions_are_known_and_said_to_do_nothing() {
     let loaded = machine()
-        .env("IDENTSPHERE_SMTP_URL", "smtp://mail")
+        .env("IDENTSPHERE_REDIS_URL", "redis://cache")
         .env("IDENTSPHERE_OIDC_ACME_CLIENT_SECRET", "x")
         .env("IDENTSPHERE_OAUTH_GITHUB_CLIENT_ID", "")
         .loaded();
@@ -275,7 +275,7 @@ fn settings_of_later_versions_are_known_and_said_to_do_nothing() {
         loaded.warnings,
         [
             "IDENTSPHERE_OIDC_ACME_CLIENT_SECRET has no effect in this version",
-            "IDENTSPHERE_SMTP_URL has no effect in this version"
+            "IDENTSPHERE_REDIS_URL has no effect in this version"
         ]
     );
 }
@@ -322,4 +322,25 @@ fn rules_of_other_crates_are_reported_with_the_rest() {
         &"IDENTSPHERE_PASSWORD_HASH = \"md5\": is too weak; try `scrypt:ln=15,r=8,p=3`".to_owned()
     ));
     assert_eq!(faults.len(), 2);
+}
+
+#[test]
+fn mail_has_a_sender_a_name_and_a_place_to_lead_to() {
+    let mail = machine().loaded().settings.mail;
+    assert_eq!((mail.app_name.as_str(), mail.from.as_str()), ("IdentSphere", "no-reply@example.com"));
+    assert_eq!((mail.site(), mail.server.is_none()), ("http://localhost:4000", true));
+
+    let loaded = machine()
+        .env("IDENTSPHERE_SMTP_URL", "smtps://user:hunter2@mail.example.com")
+        .env("IDENTSPHERE_FRONTEND_URL", "https://app.example.com/account/")
+        .loaded();
+    assert_eq!(loaded.settings.mail.site(), "https://app.example.com/account");
+    assert_eq!(shown(&loaded, "smtp_url").0.as_deref(), Some("smtps://user:***@mail.example.com"));
+    assert!(!format!("{loaded:?}").contains("hunter2"));
+
+    let plain = machine().env("IDENTSPHERE_FRONTEND_URL", "http://app.example.com").fault();
+    assert!(plain.ends_with("try `https://app.example.com`"), "{plain}");
+    assert!(machine().env("IDENTSPHERE_FRONTEND_URL", "http://localhost:3000").load().is_ok());
+    let sender = machine().env("IDENTSPHERE_FROM_EMAIL", "Acme <a@example.com>").fault();
+    assert!(sender.contains("must be an e-mail address"), "{sender}");
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use identsphere_accounts::CodeChallenge;
 use identsphere_core::Store;
 use identsphere_kernel::Duration;
 use identsphere_testkit::builders::save_session;
 
+use crate::outbox::{begun, ids, lease_from, post_into};
 use crate::scene::{CONTENDERS, Place, assert_conflict, race, sign_out, take};
 
 pub(crate) async fn what_was_committed_is_there_after_reopening(place: &Place) {
@@ -99,6 +101,62 @@ pub(crate) async fn two_handles_share_the_rate_limits(place: &Place) {
     }))
     .await;
     assert_eq!(outcomes.into_iter().flatten().filter(Option::is_none).count(), 10);
+}
+
+/// What was handed out when the process ended is handed out again when its time is over.
+pub(crate) async fn an_entry_posted_before_reopening_is_handed_out_after(place: &Place) {
+    let (store, now) = (migrated(place).await, place.world.now());
+    let (begun_with, waiting) = (place.world.outbox_entry(), place.world.outbox_entry());
+    post_into(&*store, &begun_with).await.unwrap();
+    let handed = lease_from(&*store, now, 10).await;
+    assert_eq!(handed, [begun(&begun_with, now)]);
+    post_into(&*store, &waiting).await.unwrap();
+    drop(store);
+
+    let store = place.storage.open().await;
+    assert_eq!(store.count_outbox().await.unwrap(), 2);
+    let next = now.plus(Duration::from_secs(1));
+    assert_eq!(lease_from(&*store, next, 10).await, [begun(&waiting, next)]);
+    let later = handed[0].due_at;
+    assert_eq!(lease_from(&*store, later, 1).await, [begun(&handed[0], later)]);
+}
+
+pub(crate) async fn of_many_who_ask_two_handles_each_entry_is_handed_to_one(place: &Place) {
+    let handles = [migrated(place).await, place.storage.open().await];
+    let mut posted = Vec::new();
+    for _ in 0..CONTENDERS {
+        let entry = place.world.outbox_entry();
+        post_into(&*handles[0], &entry).await.unwrap();
+        posted.push(entry.id);
+    }
+    let now = place.world.now();
+    let outcomes = race((0..CONTENDERS).map(|contender| {
+        let store = Arc::clone(&handles[contender % 2]);
+        async move { lease_from(&*store, now, 2).await }
+    }))
+    .await;
+    let mut handed = ids(&outcomes.concat());
+    handed.extend(ids(&lease_from(&*handles[1], now, 100).await));
+    handed.sort();
+    posted.sort();
+    assert_eq!(handed, posted);
+}
+
+pub(crate) async fn two_handles_share_the_attempts_on_a_code(place: &Place) {
+    let handles = [migrated(place).await, place.storage.open().await];
+    let (account, now) = (place.world.account(), place.world.now());
+    account.save(&*handles[0]).await.unwrap();
+    let user = account.user.id;
+    let mut tx = handles[0].begin().await.unwrap();
+    tx.proofs().put_code(&place.world.code_challenge(&account.user)).await.unwrap();
+    tx.commit().await.unwrap();
+    let outcomes = race((0..CONTENDERS).map(|contender| {
+        let store = Arc::clone(&handles[contender % 2]);
+        async move { store.count_code_attempt(user, now).await.unwrap() }
+    }))
+    .await;
+    let counted = outcomes.into_iter().flatten().count();
+    assert_eq!(u32::try_from(counted), Ok(CodeChallenge::ATTEMPTS));
 }
 
 async fn migrated(place: &Place) -> Arc<dyn Store> {

@@ -20,6 +20,8 @@ use crate::{Storage, Subject};
 
 /// How many take part in a race.
 pub(crate) const CONTENDERS: usize = 32;
+/// The shortest time that a store tells apart.
+pub(crate) const INSTANT: Duration = Duration::from_micros(1);
 /// How long a case may take before it counts as stuck: a lock that is never released, a connection that never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
 

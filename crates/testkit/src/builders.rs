@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
+use identsphere_accounts::{
+    Bio, DisplayName, Edit, JobTitle, PasswordHash, PhoneNumber, Preferences, ProfileChange, User, UserStatus,
+};
 use identsphere_audit::{Actor, AuditAction, AuditEvent, AuditStatus};
 use identsphere_core::{RefreshRotation, Store, Tx};
 use identsphere_kernel::{
@@ -13,7 +15,7 @@ use identsphere_kernel::{
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
 use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, Session};
 use identsphere_tokens::{PublicKey, SealedKey, SigningKey, thumbprint};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use crate::{ManualClock, SeededRandom};
 
@@ -273,6 +275,52 @@ impl World {
         all
     }
 
+    /// Changes of profiles, to be made one after the other: everything at its longest and strangest, one field at a time,
+    /// everything away.
+    pub fn extreme_profile_changes(&self) -> Vec<ProfileChange> {
+        let odd = "' \" \\ % _ ; --".to_owned();
+        let longest = ProfileChange {
+            display_name: Edit::Set(display_name(&"👩‍🚀é".repeat(50))),
+            job_title: Edit::Set(JobTitle::from_stored("職".repeat(JobTitle::MAX_CHARS))),
+            phone_number: Edit::Set(PhoneNumber::from_stored("0".repeat(PhoneNumber::MAX_CHARS))),
+            bio: Edit::Set(Bio::from_stored("é\n\t🦀".repeat(Bio::MAX_CHARS / 4))),
+            preferences: Some(preferences(json!({ "theme": "x".repeat(16_000) }))),
+        };
+        let odd = ProfileChange {
+            display_name: Edit::Set(display_name(&odd)),
+            job_title: Edit::Set(JobTitle::from_stored(odd.clone())),
+            phone_number: Edit::Set(PhoneNumber::from_stored(odd.clone())),
+            bio: Edit::Set(Bio::from_stored(odd)),
+            preferences: Some(preferences(json!({
+                "": { "list": [null, true, -1, 0.1, 1e300, i64::MIN, u64::MAX, "\u{1}\u{ffff}🦀"] },
+                "ключ": {}, "z": [], "a": "' \" \\",
+            }))),
+        };
+        let one = |change: fn(&mut ProfileChange)| {
+            let mut one = ProfileChange::default();
+            change(&mut one);
+            one
+        };
+        let all_away = ProfileChange {
+            display_name: Edit::Clear,
+            job_title: Edit::Clear,
+            phone_number: Edit::Clear,
+            bio: Edit::Clear,
+            preferences: Some(Preferences::default()),
+        };
+        vec![
+            longest.clone(),
+            one(|change| change.display_name = Edit::Clear),
+            one(|change| change.job_title = Edit::Clear),
+            one(|change| change.phone_number = Edit::Clear),
+            one(|change| change.bio = Edit::Clear),
+            one(|change| change.preferences = Some(Preferences::default())),
+            odd,
+            all_away,
+            longest,
+        ]
+    }
+
     /// Sessions of every method and level, from every kind of client, at both ends of time. All are alive for the
     /// whole of this world's time.
     pub fn extreme_sessions(&self, user: &User) -> Vec<Session> {
@@ -374,6 +422,11 @@ fn email(text: &str) -> Email {
 #[expect(clippy::expect_used, reason = "the names are written in this file")]
 fn display_name(text: &str) -> DisplayName {
     DisplayName::parse(text).expect("a valid name")
+}
+
+#[expect(clippy::expect_used, reason = "the objects are written in this file")]
+fn preferences(value: Value) -> Preferences {
+    serde_json::from_value(value).map(Preferences::new).expect("an object").expect("within its bounds")
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! What tests need everywhere: a clock that is set by hand, repeatable randomness, valid records, a PostgreSQL server to
-//! break, a balancer over several nodes, a proxy that breaks connections, and (feature `passkeys`) a browser with an
-//! authenticator.
+//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told, and (feature
+//! `passkeys`) a browser with an authenticator.
 
 mod balancer;
 pub mod builders;
 mod clock;
 mod fault_proxy;
 mod mailbox;
+mod mailbox_records;
 mod postgres;
 mod proxy;
 mod random;
+mod smtp_sink;
 #[cfg(feature = "passkeys")]
 mod soft_authenticator;
 
@@ -21,5 +23,6 @@ pub use mailbox::Mailbox;
 pub use postgres::{Durability, PostgresServer, fresh_schema_name};
 pub use proxy::Proxy;
 pub use random::SeededRandom;
+pub use smtp_sink::{Behaviour, ReceivedMail, SmtpSink, Stage};
 #[cfg(feature = "passkeys")]
 pub use soft_authenticator::{SoftAuthenticator, SoftAuthenticatorError};

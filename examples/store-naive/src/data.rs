@@ -1,15 +1,21 @@
 //! The records on plain collections, and the rules that a store keeps. Nothing here waits, locks or fails halfway.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use identsphere_accounts::{MailboxProof, PasswordHash, User, UserStatus};
-use identsphere_audit::AuditEvent;
-use identsphere_core::{BucketKey, Principal, RefreshRotation, SignInRecord, Take};
+use identsphere_accounts::{
+    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, User, UserStatus,
+    tombstone,
+};
+use identsphere_audit::{Actor, AuditEntry, AuditEvent};
+use identsphere_core::{
+    AccountRecord, BucketKey, HeldSession, Principal, ProfileRecord, RefreshRotation, SignInRecord, Take,
+    UserOrganization,
+};
 use identsphere_kernel::{
     Duration, Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId,
 };
-use identsphere_organizations::{Membership, Organization, Role};
+use identsphere_organizations::{Departure, Membership, Organization, Role, Slug};
 use identsphere_sessions::{RefreshState, Session};
 use identsphere_tokens::{KeyId, SigningKey};
 
@@ -20,6 +26,7 @@ use crate::mailbox::Mailboxes;
 pub(crate) struct Data {
     users: BTreeMap<UserId, UserRow>,
     organizations: BTreeMap<OrganizationId, Organization>,
+    deleted_organizations: BTreeSet<OrganizationId>,
     memberships: BTreeMap<(UserId, OrganizationId), Membership>,
     sessions: BTreeMap<SessionId, SessionRow>,
     keys: Vec<SigningKey>,
@@ -33,6 +40,7 @@ pub(crate) struct Data {
 struct UserRow {
     user: User,
     password_hash: Option<PasswordHash>,
+    profile: Profile,
 }
 
 #[derive(Clone)]
@@ -58,7 +66,8 @@ impl Data {
         require(self.organizations.contains_key(&user.home_organization), "the home organisation exists")?;
         unique(!self.users.contains_key(&user.id), "users_pkey")?;
         unique(self.user_by_email(user.email.key()).is_none(), "users_email_key_key")?;
-        self.users.insert(user.id, UserRow { user: user.clone(), password_hash: password.cloned() });
+        let (password_hash, profile) = (password.cloned(), Profile::default());
+        self.users.insert(user.id, UserRow { user: user.clone(), password_hash, profile });
         Ok(())
     }
 
@@ -80,17 +89,13 @@ impl Data {
         require(self.users.contains_key(&user), "the user exists")
     }
 
-    fn active(&mut self, user: UserId) -> Option<&mut UserRow> {
-        self.users.get_mut(&user).filter(|row| row.user.status == UserStatus::Active)
-    }
-
     pub(crate) fn prove_mailbox(
         &mut self,
         user: UserId,
         email: &EmailKey,
         at: Timestamp,
     ) -> Option<MailboxProof> {
-        let user = &mut self.active(user).filter(|row| row.user.email.key() == email)?.user;
+        let user = &mut self.active_mut(user).filter(|row| row.user.email.key() == email)?.user;
         if user.email_verified {
             return Some(MailboxProof::Again);
         }
@@ -105,8 +110,8 @@ impl Data {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let owner = self.user_by_email(email.key()).map(|row| row.user.id);
+        let Some(row) = self.active_mut(user) else { return Ok(false) };
         unique(owner.is_none_or(|owner| owner == user), "users_email_key_key")?;
-        let Some(row) = self.active(user) else { return Ok(false) };
         row.user = User { email: email.clone(), email_verified: true, updated_at: at, ..row.user.clone() };
         Ok(true)
     }
@@ -137,7 +142,7 @@ impl Data {
     }
 
     pub(crate) fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
-        let UserRow { user, password_hash } = self.user_by_email(email)?.clone();
+        let UserRow { user, password_hash, .. } = self.user_by_email(email)?.clone();
         let role = self.role(user.id, user.home_organization).cloned();
         Some(SignInRecord { user, password_hash, role })
     }
@@ -147,8 +152,158 @@ impl Data {
         self.users.values().find(|row| row.user.email.key() == email)
     }
 
+    pub(crate) fn known_emails(&self, emails: &[EmailKey]) -> Vec<EmailKey> {
+        let known = self.users.values().map(|row| row.user.email.key());
+        known.filter(|key| emails.contains(key)).cloned().collect()
+    }
+
+    pub(crate) fn known_users(&self, ids: &[UserId]) -> Vec<UserId> {
+        self.users.keys().copied().filter(|id| ids.contains(id)).collect()
+    }
+
+    pub(crate) fn organizations_by_slug(&self, slugs: &[Slug]) -> Vec<Organization> {
+        self.organizations.values().filter(|known| slugs.contains(&known.slug)).cloned().collect()
+    }
+
+    pub(crate) fn accounts(&self, after: Option<UserId>, limit: u32) -> Vec<AccountRecord> {
+        let behind = self.users.values().filter(|row| after.is_none_or(|after| row.user.id > after));
+        let accounts = behind.filter_map(|UserRow { user, password_hash, .. }| {
+            Some(AccountRecord {
+                user: user.clone(),
+                password_hash: password_hash.clone(),
+                organization: self.organizations.get(&user.home_organization)?.clone(),
+                role: self.role(user.id, user.home_organization).cloned(),
+            })
+        });
+        accounts.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
     fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
         self.memberships.get(&(user, organization)).map(|membership| &membership.role)
+    }
+}
+
+/// What users say about themselves, and that they go.
+impl Data {
+    fn active(&self, user: UserId) -> Option<&UserRow> {
+        self.users.get(&user).filter(|row| row.user.status == UserStatus::Active)
+    }
+
+    fn active_mut(&mut self, user: UserId) -> Option<&mut UserRow> {
+        self.users.get_mut(&user).filter(|row| row.user.status == UserStatus::Active)
+    }
+
+    pub(crate) fn profile(&self, user: UserId) -> Option<ProfileRecord> {
+        let UserRow { user, profile, .. } = self.active(user)?.clone();
+        Some(ProfileRecord { user, profile, mfa_enabled: false, passkey_enabled: false })
+    }
+
+    pub(crate) fn update_profile(&mut self, user: UserId, change: &ProfileChange, at: Timestamp) -> bool {
+        let Some(row) = self.active_mut(user) else { return false };
+        change.apply(&mut row.user, &mut row.profile, at);
+        true
+    }
+
+    pub(crate) fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> bool {
+        match self.active_mut(user).filter(|row| row.password_hash.as_ref() == Some(old)) {
+            Some(row) => {
+                row.password_hash = Some(new.clone());
+                row.user.last_password_change = Some(at);
+                row.user.updated_at = at;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(crate) fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Option<ReplacedAvatar> {
+        let row = self.active_mut(user)?;
+        row.user.updated_at = at;
+        Some(ReplacedAvatar(std::mem::replace(&mut row.profile.avatar, avatar.cloned())))
+    }
+
+    pub(crate) fn erase(&mut self, user: UserId, at: Timestamp) -> Option<ReplacedAvatar> {
+        let row = self.active_mut(user)?;
+        let avatar = row.profile.avatar.clone();
+        row.user.email = tombstone(user);
+        row.user.email_verified = false;
+        row.user.last_password_change = None;
+        row.user.status = UserStatus::Deleted;
+        row.user.display_name = None;
+        row.user.updated_at = at;
+        row.password_hash = None;
+        row.profile = Profile::default();
+        Some(ReplacedAvatar(avatar))
+    }
+
+    pub(crate) fn organizations_of(&self, user: UserId) -> Vec<UserOrganization> {
+        let theirs = self.memberships.values().filter(|membership| membership.user == user);
+        let theirs =
+            theirs.filter(|membership| !self.deleted_organizations.contains(&membership.organization));
+        let mut found: Vec<UserOrganization> = theirs
+            .filter_map(|membership| {
+                let organization = self.organizations.get(&membership.organization)?.clone();
+                let (role, joined_at) = (membership.role.clone(), membership.joined_at);
+                Some(UserOrganization { organization, role, joined_at })
+            })
+            .collect();
+        found.sort_by_key(|found| (found.joined_at, found.organization.id));
+        found
+    }
+
+    /// Nobody else writes meanwhile, so looking first and changing afterwards is one step.
+    pub(crate) fn depart(&mut self, user: UserId, at: Timestamp) -> Departure {
+        let theirs: Vec<Membership> =
+            self.memberships.values().filter(|membership| membership.user == user).cloned().collect();
+        let mut emptied = Vec::new();
+        for Membership { organization, role, .. } in theirs {
+            let is_other = |other: &&Membership| other.organization == organization && other.user != user;
+            let others: Vec<&Membership> = self.memberships.values().filter(is_other).collect();
+            if others.is_empty() {
+                emptied.push(organization);
+            } else if role == Role::OWNER && others.iter().all(|other| other.role != Role::OWNER) {
+                return Departure::SoleOwner(organization);
+            }
+        }
+        self.memberships.retain(|_, membership| membership.user != user);
+        emptied.retain(|organization| self.deleted_organizations.insert(*organization));
+        for organization in &emptied {
+            if let Some(organization) = self.organizations.get_mut(organization) {
+                organization.updated_at = at;
+            }
+        }
+        Departure::Left(emptied)
+    }
+
+    pub(crate) fn held_sessions(&self, user: UserId) -> Vec<HeldSession> {
+        let theirs = self.sessions.values().filter(|row| row.session.user == user).cloned();
+        let mut held: Vec<HeldSession> =
+            theirs.map(|SessionRow { session, revoked_at }| HeldSession { session, revoked_at }).collect();
+        held.sort_by_key(|held| Reverse((held.session.created_at, held.session.id)));
+        held
+    }
+
+    pub(crate) fn delete_sessions(&mut self, owner: UserId) {
+        self.sessions.retain(|_, row| row.session.user != owner);
+    }
+
+    pub(crate) fn events_by(&self, user: UserId, limit: u32) -> Vec<AuditEntry> {
+        let mut theirs: Vec<&AuditEvent> =
+            self.audit.iter().filter(|event| event.actor == Actor::User(user)).collect();
+        theirs.sort_by_key(|event| Reverse((event.created_at, event.id)));
+        theirs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        theirs.into_iter().map(AuditEntry::from).collect()
     }
 }
 

@@ -11,11 +11,13 @@ mod tx;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use identsphere_audit::AuditEntry;
 use identsphere_core::{
-    Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
-    Take, Tx,
+    AccountRecord, DirectoryStore, HeldSession, Principal, PrincipalStore, ProfileRecord, ProfileStore,
+    RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
 };
 use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_tokens::{KeyStore, SigningKey};
 
@@ -72,6 +74,29 @@ impl PrincipalStore for NaiveStore {
 }
 
 #[async_trait]
+impl DirectoryStore for NaiveStore {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        Ok(self.read(|data| data.known_emails(emails)))
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        Ok(self.read(|data| data.known_users(ids)))
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        Ok(self.read(|data| data.organizations_by_slug(slugs)))
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        Ok(self.read(|data| data.accounts(after, limit)))
+    }
+}
+
+#[async_trait]
 impl SessionStore for NaiveStore {
     async fn find_refresh_state(&self, session: SessionId) -> Result<Option<RefreshState>, StoreError> {
         Ok(self.read(|data| data.refresh_state(session)))
@@ -83,6 +108,25 @@ impl SessionStore for NaiveStore {
 
     async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         Ok(self.write(|data| data.sweep_sessions(ended_before, limit)).await)
+    }
+}
+
+#[async_trait]
+impl ProfileStore for NaiveStore {
+    async fn find_profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
+        Ok(self.read(|data| data.profile(user)))
+    }
+
+    async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
+        Ok(self.read(|data| data.organizations_of(user)))
+    }
+
+    async fn list_held_sessions(&self, user: UserId) -> Result<Vec<HeldSession>, StoreError> {
+        Ok(self.read(|data| data.held_sessions(user)))
+    }
+
+    async fn list_events_by(&self, user: UserId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(self.read(|data| data.events_by(user, limit)))
     }
 }
 

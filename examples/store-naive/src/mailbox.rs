@@ -179,6 +179,7 @@ impl OutboxRepo for NaiveTx {
         notice: Option<&OutboxEntry>,
     ) -> Result<(), StoreError> {
         self.write(|data| {
+            data.require_user(user)?;
             let met = data.mailboxes.browsers.insert((user, *browser.as_bytes()), at);
             match notice.filter(|_| met.is_none()) {
                 Some(notice) => data.mailboxes.post(notice),

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use identsphere_accounts::{MailboxProof, PasswordHash, ProofRepo, User, UserRepo};
+use identsphere_accounts::{
+    AvatarName, MailboxProof, PasswordHash, ProfileChange, ProofRepo, ReplacedAvatar, User, UserRepo,
+};
 use identsphere_audit::{AuditEvent, AuditRepo};
 use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
 use identsphere_kernel::{Email, EmailKey, SessionId, StoreError, Timestamp, UserId};
-use identsphere_organizations::{Membership, Organization, OrganizationRepo};
+use identsphere_organizations::{Departure, Membership, Organization, OrganizationRepo};
 use identsphere_sessions::{RevocationReason, Session, SessionRepo};
 use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
 use tokio::sync::OwnedMutexGuard;
@@ -99,6 +101,38 @@ impl UserRepo for NaiveTx {
         Ok(())
     }
 
+    async fn update_profile(
+        &mut self,
+        user: UserId,
+        change: &ProfileChange,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.data.update_profile(user, change, at))
+    }
+
+    async fn set_password_hash(
+        &mut self,
+        user: UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.data.set_password_hash(user, old, new, at))
+    }
+
+    async fn replace_avatar(
+        &mut self,
+        user: UserId,
+        avatar: Option<&AvatarName>,
+        at: Timestamp,
+    ) -> Result<Option<ReplacedAvatar>, StoreError> {
+        Ok(self.data.replace_avatar(user, avatar, at))
+    }
+
+    async fn erase(&mut self, user: UserId, at: Timestamp) -> Result<Option<ReplacedAvatar>, StoreError> {
+        Ok(self.data.erase(user, at))
+    }
+
     async fn prove_mailbox(
         &mut self,
         user: UserId,
@@ -132,6 +166,10 @@ impl OrganizationRepo for NaiveTx {
     async fn insert_membership(&mut self, membership: &Membership) -> Result<(), StoreError> {
         self.write(|data| data.insert_membership(membership))
     }
+
+    async fn depart(&mut self, user: UserId, at: Timestamp) -> Result<Departure, StoreError> {
+        Ok(self.data.depart(user, at))
+    }
 }
 
 /// Why a session was revoked is in the audit log, which is where people look; it is not kept a second time.
@@ -159,6 +197,11 @@ impl SessionRepo for NaiveTx {
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
         Ok(self.data.revoke_all(owner, except, at))
+    }
+
+    async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
+        self.data.delete_sessions(owner);
+        Ok(())
     }
 }
 

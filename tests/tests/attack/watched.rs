@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
+use identsphere_audit::AuditEntry;
 use identsphere_core::{
-    OutboxEntry, OutboxStore, Principal, PrincipalStore, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, Store, Take, Tx,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxStore, Principal, PrincipalStore,
+    ProfileRecord, ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
+    Take, Tx, UserOrganization,
 };
 use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
@@ -61,6 +64,29 @@ impl PrincipalStore for Watched {
 
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         self.asked().rotate_refresh(rotation).await
+    }
+}
+
+#[async_trait]
+impl DirectoryStore for Watched {
+    async fn known_emails(&self, emails: &[EmailKey]) -> Result<Vec<EmailKey>, StoreError> {
+        self.asked().known_emails(emails).await
+    }
+
+    async fn known_users(&self, ids: &[UserId]) -> Result<Vec<UserId>, StoreError> {
+        self.asked().known_users(ids).await
+    }
+
+    async fn organizations_by_slug(&self, slugs: &[Slug]) -> Result<Vec<Organization>, StoreError> {
+        self.asked().organizations_by_slug(slugs).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<AccountRecord>, StoreError> {
+        self.asked().list_accounts(after, limit).await
     }
 }
 
@@ -123,6 +149,25 @@ impl OutboxStore for Watched {
 
     async fn sweep_browsers(&self, seen_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.asked().sweep_browsers(seen_before, limit).await
+    }
+}
+
+#[async_trait]
+impl ProfileStore for Watched {
+    async fn find_profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
+        self.inner.find_profile(user).await
+    }
+
+    async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
+        self.inner.list_organizations(user).await
+    }
+
+    async fn list_held_sessions(&self, user: UserId) -> Result<Vec<HeldSession>, StoreError> {
+        self.inner.list_held_sessions(user).await
+    }
+
+    async fn list_events_by(&self, user: UserId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.list_events_by(user, limit).await
     }
 }
 

@@ -1,8 +1,10 @@
 //! A service of our own making: we hold its signing key, see every call of its store, and can make the store fail.
 
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, unique};
@@ -125,6 +127,8 @@ fn ports(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Ports {
         vault: Arc::new(KnownKeys::new()),
         clock,
         random: Arc::new(OsRandom),
+        blobs: Arc::new(ObjectBlobs::memory()),
+        pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: MasterKey::generate(&OsRandom).secrets(),
         mailer: Arc::new(Mailbox::default()),
     }
@@ -158,6 +162,7 @@ fn config(issuer: &str) -> HttpConfig {
         trusted_proxies: vec![],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),
+        development_mail: None,
     }
 }
 

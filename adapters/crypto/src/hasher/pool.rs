@@ -7,7 +7,7 @@ use std::{io, thread};
 
 use async_trait::async_trait;
 use identsphere_accounts::{Password, PasswordHash};
-use identsphere_core::{HashError, PasswordHasher, Verification};
+use identsphere_core::{HashError, PasswordHasher, UnusableHash, Verification};
 use identsphere_kernel::store_error::Cause;
 use identsphere_kernel::{Duration, SecureRandom};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
@@ -120,21 +120,12 @@ impl PasswordPool {
         Ok(Place { _memory: memory, _thread: thread })
     }
 
-    /// Reads a stored hash; `None` when it cannot be verified here.
-    fn read(&self, hash: &PasswordHash) -> Option<Stored> {
+    /// Reads a stored hash that can be verified here.
+    fn read(&self, hash: &PasswordHash) -> Result<Stored, UnusableHash> {
         match Stored::parse(hash.as_str()) {
-            Ok(stored) if stored.memory_mib() <= self.memory_mib => Some(stored),
-            Ok(_) => {
-                tracing::warn!(
-                    password_hash.fault = "it takes more memory than all hashes together may",
-                    "a stored password hash cannot be verified"
-                );
-                None
-            }
-            Err(fault) => {
-                tracing::warn!(password_hash.fault = %fault, "a stored password hash cannot be verified");
-                None
-            }
+            Ok(stored) if stored.memory_mib() <= self.memory_mib => Ok(stored),
+            Ok(_) => Err(UnusableHash("it takes more memory than all hashes together may".to_owned())),
+            Err(fault) => Err(UnusableHash(fault.to_string())),
         }
     }
 }
@@ -154,11 +145,21 @@ impl PasswordHasher for PasswordPool {
         hash: Option<PasswordHash>,
     ) -> Result<Verification, HashError> {
         let scheme = self.scheme.clone();
-        let stored = hash.and_then(|hash| self.read(&hash));
+        let stored = hash.and_then(|hash| match self.read(&hash) {
+            Ok(stored) => Some(stored),
+            Err(fault) => {
+                tracing::warn!(password_hash.fault = %fault, "a stored password hash cannot be verified");
+                None
+            }
+        });
         let memory_mib = stored.as_ref().map_or(scheme.memory_mib(), Stored::memory_mib);
         self.run(memory_mib, move || check(&scheme, password.as_bytes(), stored.as_ref()))
             .await?
             .map_err(HashError::Failed)
+    }
+
+    fn judge(&self, hash: &PasswordHash) -> Result<(), UnusableHash> {
+        self.read(hash).map(drop)
     }
 }
 

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::HashScheme;
 use super::cost::{Cost, CostError};
+use super::firebase::{self, FirebaseHash};
 
 const MAX_TEXT: usize = 512;
 /// About a second; each step doubles it.
@@ -38,6 +39,15 @@ pub(super) enum StoredError {
     TooCostly,
 }
 
+impl From<CostError> for StoredError {
+    fn from(error: CostError) -> Self {
+        match error {
+            CostError::Invalid => Self::Malformed,
+            CostError::TooHigh => Self::TooCostly,
+        }
+    }
+}
+
 /// A stored hash that can be verified at a bearable cost.
 pub(super) enum Stored {
     /// scrypt, Argon2id, Argon2i: PHC strings.
@@ -55,6 +65,8 @@ pub(super) enum Stored {
         /// The hash.
         output: Vec<u8>,
     },
+    /// The modified scrypt of Firebase, without the signer key.
+    Firebase(FirebaseHash),
 }
 
 /// The pseudorandom function of PBKDF2.
@@ -76,12 +88,18 @@ impl Stored {
         match fields[..] {
             ["", "scrypt" | "argon2id" | "argon2i", ..] => memory_hard(text),
             ["", "2a" | "2b" | "2y", ..] => bcrypt(text),
+            ["", firebase::SCHEME, parameters, salt, stream] => {
+                FirebaseHash::parse(parameters, salt, stream).map(Stored::Firebase)
+            }
+            // Django's names before the forms that everybody uses.
+            ["argon2", "argon2id" | "argon2i", ..] => memory_hard(text.trim_start_matches("argon2")),
+            ["bcrypt", "", "2a" | "2b" | "2y", ..] => bcrypt(text.trim_start_matches("bcrypt$")),
+            ["scrypt", n, salt, r, p, output] => django_scrypt(n, salt, r, p, output),
             ["", "pbkdf2-sha256", rounds, salt, output] => pbkdf2(Prf::HmacSha256, rounds, salt, output),
             ["", "pbkdf2-sha512", rounds, salt, output] => pbkdf2(Prf::HmacSha512, rounds, salt, output),
             ["pbkdf2_sha256", rounds, salt, output] => django(rounds, salt, output),
-            ["", "pbkdf2-sha256" | "pbkdf2-sha512", ..] | ["pbkdf2_sha256", ..] => {
-                Err(StoredError::Malformed)
-            }
+            ["", "pbkdf2-sha256" | "pbkdf2-sha512" | firebase::SCHEME, ..]
+            | ["pbkdf2_sha256" | "scrypt", ..] => Err(StoredError::Malformed),
             _ => Err(StoredError::Unknown),
         }
     }
@@ -89,7 +107,7 @@ impl Stored {
     /// The memory that a verification holds, in MiB; at least one.
     pub(super) fn memory_mib(&self) -> u32 {
         match self {
-            Self::MemoryHard(cost, ..) => cost.memory_mib(),
+            Self::MemoryHard(cost, ..) | Self::Firebase(FirebaseHash { cost, .. }) => cost.memory_mib(),
             Self::Bcrypt(_) | Self::Pbkdf2 { .. } => 1,
         }
     }
@@ -102,6 +120,7 @@ impl Stored {
                 cost.compute(password, salt, &mut output)?;
                 Ok(output.ct_eq(expected.as_bytes()).into())
             }
+            Self::Firebase(hash) => Ok(hash.compute(password)?.ct_eq(&hash.stream).into()),
             Self::Bcrypt(text) => Ok(bcrypt::verify(password, text.expose())?),
             Self::Pbkdf2 { prf, rounds, salt, output: expected } => {
                 let mut output = vec![0; expected.len()];
@@ -118,7 +137,7 @@ impl Stored {
     pub(super) fn is_made_by(&self, scheme: &HashScheme) -> bool {
         match self {
             Self::MemoryHard(cost, salt, output) => scheme.makes(cost, salt.len(), output.len()),
-            Self::Bcrypt(_) | Self::Pbkdf2 { .. } => false,
+            Self::Bcrypt(_) | Self::Pbkdf2 { .. } | Self::Firebase(_) => false,
         }
     }
 }
@@ -142,11 +161,7 @@ fn memory_hard(text: &str) -> Result<Stored, StoredError> {
         }
         _ => return Err(StoredError::Malformed),
     };
-    let cost = cost.map_err(|error| match error {
-        CostError::Invalid => StoredError::Malformed,
-        CostError::TooHigh => StoredError::TooCostly,
-    })?;
-    Ok(Stored::MemoryHard(cost, salt, output))
+    Ok(Stored::MemoryHard(cost?, salt, output))
 }
 
 /// The values of exactly these parameters. What is read here is what is computed later: a parameter given twice, or
@@ -189,6 +204,27 @@ fn pbkdf2(prf: Prf, parameters: &str, salt: &str, output: &str) -> Result<Stored
 fn django(rounds: &str, salt: &str, output: &str) -> Result<Stored, StoredError> {
     let output = STANDARD.decode(output).map_err(|_| StoredError::Malformed)?;
     with_rounds(Prf::HmacSha256, rounds, salt.as_bytes().to_vec(), output)
+}
+
+/// `scrypt$16384$salt$8$5$hash`, the salt as it is.
+fn django_scrypt(n: &str, salt: &str, r: &str, p: &str, output: &str) -> Result<Stored, StoredError> {
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits {
+            return Err(StoredError::Malformed);
+        }
+        text.parse::<u32>().map_err(|_| StoredError::TooCostly)
+    };
+    let n = number(n)?;
+    if !n.is_power_of_two() {
+        return Err(StoredError::Malformed);
+    }
+    let log_n = u8::try_from(n.ilog2()).map_err(|_| StoredError::TooCostly)?;
+    let cost = Cost::scrypt(log_n, number(r)?, number(p)?)?;
+    let output = STANDARD.decode(output).map_err(|_| StoredError::Malformed)?;
+    let salt = Salt::new(salt.as_bytes()).map_err(|_| StoredError::Malformed)?;
+    let output = Output::new(&output).map_err(|_| StoredError::Malformed)?;
+    Ok(Stored::MemoryHard(cost, salt, output))
 }
 
 fn with_rounds(prf: Prf, rounds: &str, salt: Vec<u8>, output: Vec<u8>) -> Result<Stored, StoredError> {

@@ -6,11 +6,13 @@ use std::time::Instant;
 use identsphere_accounts::Password;
 use identsphere_core::{PasswordHasher, Store, Verification};
 use identsphere_kernel::SystemClock;
+use identsphere_mail::SmtpMailer;
 use identsphere_settings::{Loaded, Settings, StoreLocation};
 
 use super::Finding;
 use crate::compose;
 use crate::failure::Failure;
+use crate::mail;
 use crate::master_key::{self, KeyPlace};
 
 pub(super) fn settings(loaded: &Loaded) -> Finding {
@@ -186,5 +188,35 @@ async fn hash_once(settings: &Settings) -> Result<u128, Failure> {
             Err(Failure::Compose("a fresh hash does not verify".into()))
         }
         Err(error) => Err(Failure::Compose(error.into())),
+    }
+}
+
+/// Whether the templates work, and the mail server greets us. Sends nothing.
+pub(super) async fn mail(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(warning) = mail::warning(settings) {
+        findings.push(Finding::warn("mail", warning, "see \"Mail\" in docs/operators.md"));
+    }
+    match mail::smtp_mailer(settings) {
+        Err(failure) => findings.push(Finding::failure("mail", &failure)),
+        Ok(None) if findings.is_empty() => {
+            findings.push(Finding::ok("mail", "not sent, to be read at /dev/mail on this machine"));
+        }
+        Ok(None) => {}
+        Ok(Some(mailer)) => findings.push(greet(settings, &mailer).await),
+    }
+    findings
+}
+
+async fn greet(settings: &Settings, mailer: &SmtpMailer) -> Finding {
+    let server = mailer.server().to_string();
+    match mailer.greet().await {
+        Ok(()) if settings.mail.server.as_ref().is_some_and(mail::is_exposed) => Finding::warn(
+            "mail",
+            format!("{server} greets, but links and codes cross the network in the clear"),
+            "use smtps:// or ?tls=required unless nobody else is on that network",
+        ),
+        Ok(()) => Finding::ok("mail", format!("{server} greets")),
+        Err(source) => Finding::failure("mail", &Failure::MailServer { server, source: source.into() }),
     }
 }

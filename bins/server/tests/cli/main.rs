@@ -7,3 +7,4 @@ mod doctor;
 mod keys;
 mod serve;
 mod settings;
+mod users;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use base64::Engine as _;
 use identsphere_accounts::{Password, PasswordHash};
-use identsphere_core::{HashError, PasswordHasher, Verification};
+use identsphere_core::{HashError, PasswordHasher, UnusableHash, Verification};
 use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -93,6 +93,10 @@ impl PasswordHasher for Panicking {
     }
 
     async fn verify(&self, _: Password, _: Option<PasswordHash>) -> Result<Verification, HashError> {
+        panic!("a bug")
+    }
+
+    fn judge(&self, _: &PasswordHash) -> Result<(), UnusableHash> {
         panic!("a bug")
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "only tests use this")]
 
+mod development;
 mod documents;
 mod request;
 mod sessions;

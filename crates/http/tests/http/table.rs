@@ -16,7 +16,8 @@ fn routes() -> impl Iterator<Item = (&'static Endpoint, &'static Route)> {
 
 /// A path of the endpoint.
 fn path_of(endpoint: &Endpoint) -> String {
-    endpoint.path.replace("{id}", "0199b2a4-6c1e-7d30-8f6e-3c0c5a2f9b11")
+    let picture = "0123456789abcdef0123456789abcdef.png";
+    endpoint.path.replace("{id}", "0199b2a4-6c1e-7d30-8f6e-3c0c5a2f9b11").replace("{name}", picture)
 }
 
 fn document() -> Value {
@@ -39,9 +40,11 @@ fn what_changes_something_is_protected_and_what_reads_is_get() {
         let reads = route.method == Method::Get;
         assert_eq!(reads, route.csrf == CsrfRule::ReadOnly, "{}", route.operation);
         assert!(!reads || matches!(route.body, BodyRule::None), "{}", route.operation);
-        // A sign-in that browsers can be made to send must be limited; anonymous writes otherwise end credentials only.
-        let takes_a_password = matches!(route.operation, "register" | "login");
-        assert_eq!(takes_a_password, route.rate != RateClass::Unlimited, "{}", endpoint.path);
+        // What takes a password must be limited; anonymous writes otherwise end credentials only.
+        let takes_a_password =
+            matches!(route.operation, "register" | "login" | "changePassword" | "deleteAccount");
+        let is_limited = !matches!(route.rate, RateClass::Unlimited | RateClass::Upload);
+        assert_eq!(takes_a_password, is_limited, "{}", endpoint.path);
     }
 }
 
@@ -117,24 +120,41 @@ async fn routes_for_users_refuse_everybody_else() {
 async fn bodies_that_are_not_json_are_refused() {
     let world = World::new().await;
     let kinds = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
-    for (endpoint, route) in routes().filter(|(_, route)| !matches!(route.body, BodyRule::None)) {
+    let takes_json = |route: &Route| matches!(route.body, BodyRule::Required(..) | BodyRule::Optional(..));
+    for (endpoint, route) in routes().filter(|(_, route)| takes_json(route)) {
         for kind in kinds {
-            let reply = world.send(Request::post(endpoint.path).body(kind, "{}")).await;
+            let reply = world.send(Request::new(route.method.name(), endpoint.path).body(kind, "{}")).await;
             assert_eq!(reply.status, 415, "{} {kind}", route.operation);
         }
-        let json = Request::post(endpoint.path).body("application/json", "{}");
+        let json = Request::new(route.method.name(), endpoint.path).body("application/json", "{}");
         assert_eq!(world.send(json.clone().field("content-encoding", "gzip")).await.status, 415);
         assert_eq!(world.send(json.field("content-length", "65537")).await.status, 413);
-        let large = Request::post(endpoint.path).body("application/json", vec![b' '; 64 * 1_024 + 1]);
+        let large = Request::new(route.method.name(), endpoint.path)
+            .body("application/json", vec![b' '; 64 * 1_024 + 1]);
         assert_eq!(world.send(large).await.status, 413, "{}", route.operation);
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_forms_are_refused_where_a_form_is_due() {
+    let world = World::new().await;
+    for (endpoint, route) in routes().filter(|(_, route)| matches!(route.body, BodyRule::Multipart(..))) {
+        for kind in ["application/json", "text/plain", "multipart/form-data", "multipart/mixed; boundary=x"] {
+            let request = Request::new(route.method.name(), endpoint.path).body(kind, "{}");
+            assert_eq!(world.send(request).await.status, 415, "{} {kind}", route.operation);
+        }
+        let form =
+            Request::new(route.method.name(), endpoint.path).body("multipart/form-data; boundary=x", "");
+        assert_eq!(world.send(form.clone().field("content-encoding", "gzip")).await.status, 415);
+        assert_eq!(world.send(form.field("content-length", "20000000")).await.status, 413);
     }
 }
 
 #[tokio::test]
 async fn a_wrong_method_is_told_the_right_ones() {
     let world = World::new().await;
-    for endpoint in ENDPOINTS {
-        for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "PROPFIND"] {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| !endpoint.is_for_development()) {
+        for method in ["PUT", "LINK", "OPTIONS", "TRACE", "PROPFIND"] {
             let reply = world
                 .send(Request::new(method, &path_of(endpoint)).field("x-http-method-override", "GET"))
                 .await;

@@ -1,7 +1,9 @@
 //! A whole service in memory. Shared with the tests of the adapters.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, PasswordHasher, Policy, Ports, RateLimits};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_http::{App, CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
@@ -18,6 +20,7 @@ pub(crate) const LISTED: &str = "https://app.example.org";
 
 /// A service, its clock, and the switch that drains it.
 pub(crate) struct World {
+    pub(crate) core: Arc<IdentSphere>,
     pub(crate) app: App,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) drain: Drain,
@@ -42,14 +45,16 @@ impl World {
             vault: Arc::new(OneKeyVault::new()),
             clock: clock.clone(),
             random: Arc::new(OsRandom),
+            blobs: Arc::new(ObjectBlobs::memory()),
+            pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: MasterKey::generate(&OsRandom).secrets(),
             mailer: Arc::new(Mailbox::default()),
         };
         let core = Arc::new(IdentSphere::new(ports, policy()));
         core.prepare().await.unwrap();
         let drain = Drain::default();
-        let app = App::new(core, http_config(drain.clone())).unwrap();
-        Self { app, clock, drain }
+        let app = App::new(core.clone(), http_config(drain.clone())).unwrap();
+        Self { core, app, clock, drain }
     }
 }
 
@@ -62,6 +67,7 @@ pub(crate) fn http_config(drain: Drain) -> HttpConfig {
         trusted_proxies: vec!["192.0.2.0/24".parse().unwrap()],
         public_max_age: Duration::from_secs(300),
         drain,
+        development_mail: None,
     }
 }
 

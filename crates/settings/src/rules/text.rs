@@ -82,6 +82,29 @@ impl Rule for Store {
     }
 }
 
+/// The location of uploaded files.
+pub(crate) struct Blobs;
+
+impl Describe for Blobs {
+    fn describe(&self) -> String {
+        "`file://PATH`, `s3://BUCKET/PREFIX` or `memory:`".to_owned()
+    }
+}
+
+impl Rule for Blobs {
+    type Value = String;
+
+    fn read(&self, text: &str) -> Result<String, Rejection> {
+        let has = |scheme: &str| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty());
+        let is_taken = text == "memory:" || has("file://") || has("s3://");
+        if is_taken && !text.contains(char::is_control) {
+            return Ok(text.to_owned());
+        }
+        let path = !text.is_empty() && !text.contains(':') && !text.contains(char::is_control);
+        Err(Rejection { reason: None, nearest: path.then(|| format!("file://{text}")) })
+    }
+}
+
 /// A PostgreSQL schema that needs no quotes and is not the system's.
 pub(crate) struct Schema;
 

@@ -1,0 +1,1 @@
+DROP INDEX audit_logs_actor_id_created_at_idx;
