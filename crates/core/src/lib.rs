@@ -34,7 +34,7 @@ mod watched;
 pub use authorize::Authorizer;
 pub use end_sessions::EndScope;
 pub use error::{Error, FieldFault};
-pub use hashing::{HashError, PasswordHasher, Verification};
+pub use hashing::{HashError, HashPlace, PasswordHasher, Verification};
 pub use issue::SignedIn;
 pub use key_ring::PublishedKeys;
 pub use limits::{BucketKey, Quota, RateLimits, Take};

@@ -36,6 +36,7 @@ impl IdentSphere {
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn login(&self, input: Login<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
         let (email, password) = input.check()?;
+        let place = self.ports.hasher.place()?;
         let attempts = self.login_attempts(&email, client);
         self.take(&attempts).await?;
 
@@ -45,9 +46,11 @@ impl IdentSphere {
         match judge(record, verification) {
             Judgement::Admitted { record, role, outdated } => {
                 let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
+                drop(place);
                 self.admit(record, role, upgraded, &attempts, client).await
             }
             Judgement::Refused { user, reason } => {
+                drop(place);
                 self.audit_refusal(user, reason, client).await?;
                 Err(Error::InvalidCredentials)
             }

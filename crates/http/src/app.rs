@@ -10,6 +10,7 @@ use crate::cookies::CookieSettings;
 use crate::csrf::CsrfKey;
 use crate::documents::Documents;
 use crate::metrics::Metrics;
+use crate::now_and_then::NowAndThen;
 use crate::origins::{Origin, Origins};
 
 /// The application. Cloning it gives another handle on the same one.
@@ -26,6 +27,7 @@ struct Inner {
     documents: Documents,
     drain: Drain,
     metrics: Metrics,
+    turned_away: NowAndThen,
 }
 
 /// The documents of the application could not be written.
@@ -50,6 +52,7 @@ impl App {
             trusted_proxies: config.trusted_proxies,
             drain: config.drain,
             metrics: Metrics::new(),
+            turned_away: NowAndThen::new(),
         })))
     }
 
@@ -85,6 +88,11 @@ impl App {
 
     pub(crate) fn drain(&self) -> &Drain {
         &self.0.drain
+    }
+
+    /// When to log that somebody was turned away.
+    pub(crate) fn turned_away(&self) -> &NowAndThen {
+        &self.0.turned_away
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

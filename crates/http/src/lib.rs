@@ -24,6 +24,7 @@ mod handlers;
 mod head;
 mod metrics;
 mod names;
+mod now_and_then;
 mod openapi;
 mod origins;
 mod reply;

@@ -2,6 +2,7 @@
 //! that the work may take ([`PasswordPool`]).
 
 mod cost;
+mod line;
 mod pool;
 mod scheme;
 mod stored;
