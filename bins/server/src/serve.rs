@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use identsphere_core::Store;
 use identsphere_http::{App, Drain};
 use identsphere_kernel::Duration;
-use identsphere_settings::Loaded;
+use identsphere_settings::{Loaded, StoreLocation};
 use tokio::net::TcpSocket;
 
 use crate::cli::ServeArgs;
@@ -25,8 +25,12 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
     // Whatever counts keeps handles on its recorder, so that comes first.
     let metrics = settings.metrics_listen.map(metrics::serve).transpose()?;
     let store = compose::open_store(&settings).await?;
+    if matches!(settings.store.location, StoreLocation::Memory) {
+        tracing::warn!("everything is kept in memory: it ends with this process, and no other node sees it");
+    }
     ready_schema(&*store, args).await?;
     let Composed { service, master_key, key_place } = compose::compose(&settings, store).await?;
+    service.watch_clock().await.map_err(Failure::Prepare)?;
     service.prepare().await.map_err(Failure::Prepare)?;
 
     let drain = Drain::default();

@@ -11,6 +11,7 @@
 mod access_tokens;
 mod authenticate;
 mod authorize;
+mod clock_watch;
 mod end_sessions;
 mod error;
 mod events;
@@ -32,6 +33,7 @@ mod upkeep;
 mod watched;
 
 pub use authorize::Authorizer;
+pub use clock_watch::CLOCK_INTERVAL;
 pub use end_sessions::EndScope;
 pub use error::{Error, FieldFault};
 pub use hashing::{HashError, HashPlace, PasswordHasher, Verification};

@@ -36,6 +36,7 @@ impl IdentSphere {
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn login(&self, input: Login<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
         let (email, password) = input.check()?;
+        self.demand_clock()?;
         let place = self.ports.hasher.place()?;
         let attempts = self.login_attempts(&email, client);
         self.take(&attempts).await?;

@@ -45,6 +45,7 @@ impl IdentSphere {
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn register(&self, input: Register<'_>, client: &ClientInfo) -> Result<SignedIn, Error> {
         let Checked { email, password, name, mut slug, slug_is_derived, display_name } = input.check()?;
+        self.demand_clock()?;
         let place = self.ports.hasher.place()?;
         self.limit_registrations(client).await?;
         let hash = self.ports.hasher.hash(password).await?;
