@@ -43,6 +43,10 @@ proof-attack:
     cargo test --locked -p identsphere-e2e --test attack
     scripts/with-server scripts/proof-attack bombs slow
 
+# Slow clients against the service mounted in axum.
+proof-slow-axum:
+    scripts/with-axum-server scripts/proof-attack slow
+
 # Requests that must not be told apart by their timing; wants a machine with nothing else to do.
 proof-timing:
     IDENTSPHERE_RATE_LIMITS=off IDENTSPHERE_PASSWORD_HASH=argon2id:m=19456,t=2,p=1 PROFILE=release \

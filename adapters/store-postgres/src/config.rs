@@ -6,6 +6,13 @@ use std::time::Duration;
 use identsphere_kernel::SecretString;
 use tokio_postgres::config::SslMode;
 
+/// Longest time that the server works on one statement of the upkeep.
+pub(crate) const UPKEEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait of a migration for a table that others use: whoever comes for that table meanwhile waits behind it. A
+/// migration that fails by this has changed nothing.
+pub(crate) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How to reach a database and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct PgConfig {
@@ -15,19 +22,20 @@ pub struct PgConfig {
     pub url: SecretString,
     /// Where the tables are.
     pub schema: SchemaName,
-    /// The most connections at once.
+    /// The most connections for requests at once. Upkeep has one of its own beside them.
     pub pool_size: usize,
     /// Longest wait for a free connection, making one included.
     pub acquire_timeout: Duration,
     /// Longest wait for the server to take a connection, for each of its addresses.
     pub connect_timeout: Duration,
-    /// Longest time that the server works on one statement, waiting for locks included.
+    /// Longest time that the server works on one statement of a request, waiting for locks included. Sweeps may take
+    /// longer, and migrations take as long as they take.
     pub statement_timeout: Duration,
 }
 
 impl PgConfig {
     /// The database at `url` with the published defaults: schema `identsphere`, ten connections, 2 s to get one, 2 s
-    /// to make one, 5 s a statement.
+    /// to make one, 2 s a statement.
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
@@ -35,7 +43,7 @@ impl PgConfig {
             pool_size: 10,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(2),
-            statement_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(2),
         }
     }
 
@@ -44,11 +52,16 @@ impl PgConfig {
         self.connection(self.statement_timeout, self.statement_timeout)
     }
 
-    /// What the driver needs for a connection that migrates: statements take as long as they take, but a table that
-    /// others hold is not waited for in front of the traffic for ever.
+    /// What the driver needs for the connection that sweeps.
+    pub(crate) fn for_upkeep(&self) -> Result<tokio_postgres::Config, OpenError> {
+        self.connection(UPKEEP_TIMEOUT, self.statement_timeout)
+    }
+
+    /// What the driver needs for a connection that migrates: statements take as long as they take. Nodes that start
+    /// together wait for each other; whoever has its turn waits for tables for [`MIGRATION_LOCK_TIMEOUT`] alone.
     pub(crate) fn for_migrations(&self) -> Result<tokio_postgres::Config, OpenError> {
-        const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
-        self.connection(Duration::ZERO, LOCK_TIMEOUT)
+        const TURN_TIMEOUT: Duration = Duration::from_secs(60);
+        self.connection(Duration::ZERO, TURN_TIMEOUT)
     }
 
     /// The settings travel in the start-up message (`options`), so they cost no round trip.

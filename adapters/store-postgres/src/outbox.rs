@@ -123,7 +123,7 @@ impl OutboxStore for PgStore {
         let sweep = Prepared(
             sweep.bind::<Timestamptz, _>(seen_before.to_chrono()).bind::<BigInt, _>(i64::from(limit)),
         );
-        let count = self.pool.ask(|mut connection| sweep.execute(&mut connection).boxed()).await?;
+        let count = self.pool.ask_patiently(|mut connection| sweep.execute(&mut connection).boxed()).await?;
         u64::try_from(count).map_err(StoreError::corrupt)
     }
 }

@@ -16,8 +16,11 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::NoTls;
 
-use crate::config::{OpenError, PgConfig};
+use crate::config::{OpenError, PgConfig, UPKEEP_TIMEOUT};
 use crate::errors;
+
+/// How much longer an answer is waited for than the server may take, for one that died without a word.
+const GRACE: Duration = Duration::from_secs(1);
 
 const NO_ANSWER: &str = "the server did not answer in time";
 
@@ -25,38 +28,22 @@ const NO_ANSWER: &str = "the server did not answer in time";
 #[derive(Clone)]
 pub(crate) struct Pool {
     connections: deadpool::Pool<AsyncPgConnection>,
+    /// The one connection for upkeep: its statements may take long, and take nothing from requests.
+    upkeep: deadpool::Pool<AsyncPgConnection>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     config: PgConfig,
     runtime: Handle,
-    /// Longest wait for an answer: a little longer than the server may take, for one that died without a word.
-    answer_within: Duration,
 }
 
 impl Pool {
     pub(crate) fn new(config: &PgConfig) -> Result<Self, OpenError> {
-        const GRACE: Duration = Duration::from_secs(2);
-
         let runtime = Handle::try_current().map_err(OpenError::NoRuntime)?;
-        let driver = config.for_requests()?;
-        let home = runtime.clone();
-        let mut manager = ManagerConfig::default();
-        // Whether a connection has ended is known without asking the server.
-        manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(move |_| connect_on(&home, driver.clone()));
-        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
-        let connections = deadpool::Pool::builder(manager).max_size(config.pool_size).build();
-        let shared = Shared {
-            config: config.clone(),
-            runtime,
-            answer_within: config.statement_timeout.saturating_add(GRACE),
-        };
-        Ok(Self {
-            connections: connections.map_err(|e| OpenError::Pool(e.into()))?,
-            shared: Arc::new(shared),
-        })
+        let connections = connections_of(&runtime, config.for_requests()?, config.pool_size)?;
+        let upkeep = connections_of(&runtime, config.for_upkeep()?, 1)?;
+        Ok(Self { connections, upkeep, shared: Arc::new(Shared { config: config.clone(), runtime }) })
     }
 
     pub(crate) fn config(&self) -> &PgConfig {
@@ -72,19 +59,21 @@ impl Pool {
     where
         Q: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
     {
-        let connection = self.get().await?;
-        match timeout(self.shared.answer_within, question(&connection)).await {
-            Ok(answer) => answer.map_err(errors::by_meaning),
-            Err(_) => {
-                drop(Object::take(connection));
-                Err(StoreError::unavailable(NO_ANSWER))
-            }
-        }
+        answer(self.get(&self.connections).await?, self.answer_within(), question).await
+    }
+
+    /// Runs a statement of the upkeep, which may take its time.
+    pub(crate) async fn ask_patiently<T, Q>(&self, question: Q) -> Result<T, StoreError>
+    where
+        Q: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
+    {
+        answer(self.get(&self.upkeep).await?, UPKEEP_TIMEOUT.saturating_add(GRACE), question).await
     }
 
     /// A connection to open a transaction on.
     pub(crate) async fn lease(&self) -> Result<Lease, StoreError> {
-        Ok(Lease { connection: Some(self.get().await?), answer_within: self.shared.answer_within })
+        let connection = self.get(&self.connections).await?;
+        Ok(Lease { connection: Some(connection), answer_within: self.answer_within() })
     }
 
     /// A connection beside the pool, without a limit to the length of statements.
@@ -93,8 +82,15 @@ impl Pool {
         connect_on(self.runtime(), driver).await.map_err(StoreError::unavailable)
     }
 
-    async fn get(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
-        let waited = timeout(self.config().acquire_timeout, self.connections.get()).await;
+    fn answer_within(&self) -> Duration {
+        self.config().statement_timeout.saturating_add(GRACE)
+    }
+
+    async fn get(
+        &self,
+        connections: &deadpool::Pool<AsyncPgConnection>,
+    ) -> Result<Object<AsyncPgConnection>, StoreError> {
+        let waited = timeout(self.config().acquire_timeout, connections.get()).await;
         let found = waited.map_err(|_| StoreError::unavailable("no connection became free in time"))?;
         found.map_err(StoreError::unavailable)
     }
@@ -135,6 +131,40 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = mem::take(&mut self.connection) {
             drop(Object::take(connection));
+        }
+    }
+}
+
+/// So many connections, made when they are needed.
+fn connections_of(
+    runtime: &Handle,
+    driver: tokio_postgres::Config,
+    count: usize,
+) -> Result<deadpool::Pool<AsyncPgConnection>, OpenError> {
+    let home = runtime.clone();
+    let mut manager = ManagerConfig::default();
+    // Whether a connection has ended is known without asking the server.
+    manager.recycling_method = RecyclingMethod::Fast;
+    manager.custom_setup = Box::new(move |_| connect_on(&home, driver.clone()));
+    let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
+    let pool = deadpool::Pool::builder(manager).max_size(count).build();
+    pool.map_err(|e| OpenError::Pool(e.into()))
+}
+
+/// The answer to a question. A connection on which none came in time is given up.
+async fn answer<T, Q>(
+    connection: Object<AsyncPgConnection>,
+    within: Duration,
+    question: Q,
+) -> Result<T, StoreError>
+where
+    Q: for<'c> FnOnce(&'c AsyncPgConnection) -> BoxFuture<'c, QueryResult<T>> + Send,
+{
+    match timeout(within, question(&connection)).await {
+        Ok(answer) => answer.map_err(errors::by_meaning),
+        Err(_) => {
+            drop(Object::take(connection));
+            Err(StoreError::unavailable(NO_ANSWER))
         }
     }
 }

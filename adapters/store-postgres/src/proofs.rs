@@ -180,7 +180,8 @@ impl ProofStore for PgStore {
         );
         let sweep =
             Prepared(sweep.bind::<Timestamptz, _>(now.to_chrono()).bind::<BigInt, _>(i64::from(limit)));
-        let row: SweptRow = self.pool.ask(|mut connection| sweep.get_result(&mut connection).boxed()).await?;
+        let row: SweptRow =
+            self.pool.ask_patiently(|mut connection| sweep.get_result(&mut connection).boxed()).await?;
         u64::try_from(row.swept).map_err(StoreError::corrupt)
     }
 }

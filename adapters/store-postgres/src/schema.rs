@@ -14,6 +14,7 @@ use futures::FutureExt;
 use identsphere_core::{Schema, SchemaState};
 use identsphere_kernel::{StoreError, Timestamp};
 
+use crate::config::MIGRATION_LOCK_TIMEOUT;
 use crate::tables::__diesel_schema_migrations as applied_migrations;
 use crate::{PgStore, errors};
 
@@ -109,6 +110,8 @@ impl PgStore {
             .execute(&mut connection)
             .await
             .map_err(errors::by_meaning)?;
+        let hasten = format!("SET lock_timeout = {}", MIGRATION_LOCK_TIMEOUT.as_millis());
+        connection.batch_execute(&hasten).await.map_err(errors::by_meaning)?;
         Ok(connection)
     }
 

@@ -60,7 +60,7 @@ impl SessionStore for PgStore {
         let sweep = Prepared(
             sweep.bind::<Timestamptz, _>(ended_before.to_chrono()).bind::<BigInt, _>(i64::from(limit)),
         );
-        let swept = self.pool.ask(|mut connection| sweep.execute(&mut connection)).await?;
+        let swept = self.pool.ask_patiently(|mut connection| sweep.execute(&mut connection)).await?;
         Ok(swept as u64)
     }
 }

@@ -53,6 +53,7 @@ async fn rotate(service: &IdentSphere, settings: &Settings, ahead: Option<u64>) 
     let policy = service.policy().keys;
     let ahead = ahead.map_or(policy.publish_ahead, Duration::from_secs);
     let cached = settings.keys.jwks_max_age;
+    service.watch_clock().await.map_err(Failure::Prepare)?;
     match service.rotate_keys(ahead).await.map_err(Failure::Prepare)? {
         Some(kid) => say(&format!("published {kid}, which signs in {} s", ahead.as_secs())),
         None => say("nothing to do: a new key is waiting for its turn (see `keys list`)"),

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use identsphere_core::Store;
 use identsphere_http::{App, Drain};
 use identsphere_kernel::Duration;
-use identsphere_settings::Loaded;
+use identsphere_settings::{Loaded, StoreLocation};
 use tokio::net::TcpSocket;
 
 use crate::cli::ServeArgs;
@@ -29,8 +29,12 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
         tracing::warn!("{warning}");
     }
     let store = compose::open_store(&settings).await?;
+    if matches!(settings.store.location, StoreLocation::Memory) {
+        tracing::warn!("everything is kept in memory: it ends with this process, and no other node sees it");
+    }
     ready_schema(&*store, args).await?;
     let Composed { service, master_key, key_place } = compose::compose(&settings, store, mailer).await?;
+    service.watch_clock().await.map_err(Failure::Prepare)?;
     service.prepare().await.map_err(Failure::Prepare)?;
 
     let drain = Drain::default();

@@ -53,6 +53,7 @@ impl IdentSphere {
         visitor: &Visitor<'_>,
     ) -> Result<(), Error> {
         let (current, new) = input.check(who)?;
+        let _place = self.ports.hasher.place()?;
         let attempts = self.password_attempts(who);
         self.take(&attempts).await?;
         let mut new_hash = None;
@@ -77,6 +78,7 @@ impl IdentSphere {
         password: &Password,
         field: &'static str,
     ) -> Result<Confirmed, Error> {
+        let _place = self.ports.hasher.place()?;
         let attempts = self.password_attempts(who);
         self.take(&attempts).await?;
         self.verify_own_password(who, password, field).await?;

@@ -1,5 +1,7 @@
 //! The port to password hashing.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use identsphere_accounts::{Password, PasswordHash};
 use identsphere_kernel::Duration;
@@ -34,9 +36,40 @@ pub enum HashError {
 #[error("{0}")]
 pub struct UnusableHash(pub String);
 
+/// A place in the queue for hashing, given back when it is dropped.
+#[must_use = "a place that is not held is free for others at once"]
+pub struct HashPlace(Option<Box<dyn Send + Sync>>);
+
+impl HashPlace {
+    /// A place that is given back by dropping `guard`.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+
+    /// A place in a queue without an end.
+    pub const fn unbounded() -> Self {
+        Self(None)
+    }
+}
+
+impl fmt::Debug for HashPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashPlace").field("is_counted", &self.0.is_some()).finish()
+    }
+}
+
 /// Hashes and checks passwords, off the asynchronous threads and within a bound of memory.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync + 'static {
+    /// Takes a place in the queue for one hash, or refuses at once when whoever takes it now would wait too long.
+    ///
+    /// A use case that hashes asks for it first of all and holds it until the hash is there: who is going to be turned
+    /// away has then cost neither a connection of the store nor time in a queue, and those who wait are so few that
+    /// they leave the store to others (DS-13).
+    fn place(&self) -> Result<HashPlace, HashError> {
+        Ok(HashPlace::unbounded())
+    }
+
     /// Hashes a new password with the configured scheme.
     async fn hash(&self, password: Password) -> Result<PasswordHash, HashError>;
 

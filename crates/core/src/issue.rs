@@ -57,6 +57,7 @@ impl IdentSphere {
         principal: Principal,
         refresh_token: &RefreshToken,
     ) -> Result<SignedIn, Error> {
+        self.demand_clock()?;
         let (access_token, access_expires_in) = self.tokens.issue(&principal, self.clock(), self.random())?;
         // To the nearest second: the moment since the session was opened is not to be seen in it.
         let left = principal.session.expires_at.since(self.now()) + Duration::from_millis(500);

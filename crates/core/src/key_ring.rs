@@ -87,6 +87,11 @@ impl KeyRing {
         Ok(dropped)
     }
 
+    /// Whether no key is open.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.loaded.load().keys.is_empty()
+    }
+
     /// The key that signs at `now`.
     pub(crate) fn current(&self, now: Timestamp) -> Option<OpenKey> {
         self.loaded.load().keys.iter().rev().find(|key| key.activates_at <= now).cloned()

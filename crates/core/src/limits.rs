@@ -154,11 +154,13 @@ impl IdentSphere {
         }]
     }
 
-    /// Takes one token out of each bucket, or says how long to wait for the slowest.
+    /// Takes one token out of each bucket, or says how long to wait for the slowest. Not by a clock that is wrong: one
+    /// that is ahead would fill the buckets of all nodes for as long.
     pub(crate) async fn take(&self, takes: &[Take]) -> Result<(), Error> {
         if takes.is_empty() {
             return Ok(());
         }
+        self.demand_clock()?;
         let waits = self.store().take(takes, self.now()).await?;
         match waits.into_iter().flatten().max() {
             None => Ok(()),

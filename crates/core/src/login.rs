@@ -36,6 +36,8 @@ impl IdentSphere {
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignedIn, Error> {
         let (email, password) = input.check()?;
+        self.demand_clock()?;
+        let place = self.ports.hasher.place()?;
         let attempts = self.login_attempts(&email, visitor.client);
         self.take(&attempts).await?;
 
@@ -45,9 +47,11 @@ impl IdentSphere {
         match judge(record, verification) {
             Judgement::Admitted { record, role, outdated } => {
                 let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
+                drop(place);
                 self.admit(record, role, upgraded, &attempts, visitor).await
             }
             Judgement::Refused { user, reason } => {
+                drop(place);
                 self.audit_refusal(user, reason, visitor.client).await?;
                 Err(Error::InvalidCredentials)
             }

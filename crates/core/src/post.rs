@@ -162,6 +162,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::Overloaded`] when the store is away.
     pub async fn work_outbox(&self) -> Result<usize, Error> {
+        self.demand_clock()?;
         let now = self.now();
         let entries = self.store().lease_outbox(now, now.plus(LEASE), AT_ONCE).await?;
         let count = entries.len();

@@ -13,8 +13,11 @@ impl IdentSphere {
     /// a token replaced earlier ends the family.
     ///
     /// # Errors
-    /// [`Error::AuthenticationRequired`] for a token that is not ours, of a family that is over, or presented too late.
+    /// [`Error::AuthenticationRequired`] for a token that is not ours, of a family that is over, or presented too late;
+    /// [`Error::Overloaded`].
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<SignedIn, Error> {
+        // Before the leaf is replaced: its successor could not be handed out.
+        self.demand_clock()?;
         let key = &self.ports.secrets.refresh;
         let presented = key.read(refresh_token).ok_or(Error::AuthenticationRequired)?;
         let successor = key.successor(&presented);

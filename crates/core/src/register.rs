@@ -48,8 +48,11 @@ impl IdentSphere {
     pub async fn register(&self, input: Register<'_>, visitor: &Visitor<'_>) -> Result<SignedIn, Error> {
         let client = visitor.client;
         let Checked { email, password, name, mut slug, slug_is_derived, display_name } = input.check()?;
+        self.demand_clock()?;
+        let place = self.ports.hasher.place()?;
         self.limit_registrations(client).await?;
         let hash = self.ports.hasher.hash(password).await?;
+        drop(place);
 
         let now = self.now();
         let organization = OrganizationId::new(self.clock(), self.random());

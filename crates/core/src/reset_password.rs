@@ -36,6 +36,7 @@ impl IdentSphere {
     /// [`Error::InvalidInput`] for a password that may not be chosen, which leaves the link as it is;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn reset_password(&self, input: ResetPassword<'_>, visitor: &Visitor<'_>) -> Result<(), Error> {
+        let place = self.ports.hasher.place()?;
         self.take(&self.redemptions(visitor.client)).await?;
         let token = LinkToken::read(input.token).ok_or(Error::AuthenticationRequired)?;
         let hash = token.hash(LinkPurpose::ResetPassword);
@@ -50,6 +51,7 @@ impl IdentSphere {
         let password = Password::choose(input.new_password, Some(&pending.email))
             .map_err(|error| Error::InvalidInput(vec![FieldFault::new("new_password", error)]))?;
         let new_hash = self.ports.hasher.hash(password).await?;
+        drop(place);
 
         let now = self.now();
         let content = MailContent::PasswordChanged { at: now };

@@ -11,6 +11,7 @@ use identsphere_tokens::KeyVault;
 use tokio::sync::Notify;
 
 use crate::access_tokens::AccessTokens;
+use crate::clock_watch::ClockWatch;
 use crate::key_ring::KeyRing;
 use crate::recent::RecentPrincipals;
 use crate::watched::WatchedStore;
@@ -63,6 +64,7 @@ pub struct IdentSphere {
     pub(crate) mail: Arc<Notify>,
     /// How many entries of the outbox waited a while ago.
     pub(crate) waiting: AtomicU64,
+    pub(crate) clock_watch: ClockWatch,
     authorizer: Authorizer,
 }
 
@@ -76,7 +78,16 @@ impl IdentSphere {
         let tokens =
             AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
         let authorizer = Authorizer::new(policy.rbac.clone());
-        Self { ports, policy, tokens, recent, mail, waiting: AtomicU64::new(0), authorizer }
+        Self {
+            ports,
+            policy,
+            tokens,
+            recent,
+            mail,
+            waiting: AtomicU64::new(0),
+            clock_watch: ClockWatch::default(),
+            authorizer,
+        }
     }
 
     /// What the operator decided.
@@ -117,13 +128,10 @@ impl IdentSphere {
     pub async fn ready(&self) -> Result<(), Error> {
         let not_ready =
             |why: &str| Error::Overloaded { retry_after: Duration::from_secs(1), source: why.into() };
-        let asked = self.now();
-        if let Some(time) = self.store().ping().await? {
-            let drift = drift(asked, time, self.now());
-            if drift > Policy::MAX_CLOCK_DRIFT {
-                let why = format!("the clocks of this node and of the store differ by {} s", drift.as_secs());
-                return Err(not_ready(&why));
-            }
+        let drift = self.clock_drift().await?;
+        if drift > Policy::MAX_CLOCK_DRIFT {
+            let why = format!("the clocks of this node and of the store differ by {} s", drift.as_secs());
+            return Err(not_ready(&why));
         }
         let schema = self.store().schema_state().await?;
         if !schema.pending.is_empty() {
@@ -137,25 +145,5 @@ impl IdentSphere {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.ports.clock.now()
-    }
-}
-
-/// How far `time`, which somebody else's clock showed at some moment from `asked` to `answered`, lies from this clock
-/// at least: however long the answer took, it is not held against either.
-fn drift(asked: Timestamp, time: Timestamp, answered: Timestamp) -> Duration {
-    asked.since(time).max(time.since(answered))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_answer_is_no_drift() {
-        let at = Timestamp::from_unix_seconds;
-        assert_eq!(drift(at(100), at(100), at(109)), Duration::ZERO);
-        assert_eq!(drift(at(100), at(109), at(109)), Duration::ZERO);
-        assert_eq!(drift(at(100), at(94), at(109)), Duration::from_secs(6));
-        assert_eq!(drift(at(100), at(115), at(109)), Duration::from_secs(6));
     }
 }

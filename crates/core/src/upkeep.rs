@@ -5,6 +5,7 @@ use identsphere_kernel::Duration;
 use identsphere_sessions::ClientInfo;
 use identsphere_tokens::{KeyChain, KeyId, KeyStage, KeyStep, SigningKey};
 
+use crate::clock_watch::CLOCK_INTERVAL;
 use crate::events::Resource;
 use crate::{Error, IdentSphere};
 
@@ -21,7 +22,8 @@ const KEEP_ENDED: Duration = Duration::from_secs(7 * 86_400);
 const KEEP_BROWSERS: Duration = Duration::from_secs(400 * 86_400);
 
 impl IdentSphere {
-    /// Makes the service ready: opens the keys and makes the first one if there is none. The schema must be up to date.
+    /// Makes the service ready: opens the keys and makes the first one if there is none, unless this node's clock is
+    /// [known](Self::watch_clock) to be wrong. The schema must be up to date.
     ///
     /// # Errors
     /// [`Error::Internal`] when a stored key does not open under the master key.
@@ -31,12 +33,25 @@ impl IdentSphere {
 
     /// Runs the upkeep until dropped. Faults are logged and tried again.
     pub async fn run_upkeep(&self) {
+        tokio::join!(self.run_clock_watch(), self.run_chores());
+    }
+
+    async fn run_clock_watch(&self) {
+        let mut turns = tokio::time::interval(CLOCK_INTERVAL);
+        loop {
+            turns.tick().await;
+            // A store that is away is told of by those who need it.
+            let _ = self.watch_clock().await;
+        }
+    }
+
+    async fn run_chores(&self) {
         let mut keys = tokio::time::interval(KEY_INTERVAL);
         let mut sweeps = tokio::time::interval(SWEEP_INTERVAL);
         loop {
             let done = tokio::select! {
                 _ = keys.tick() => self.keep_keys().await,
-                _ = sweeps.tick() => self.sweep().await,
+                _ = sweeps.tick() => if self.clock_watch.is_off() { Ok(()) } else { self.sweep().await },
             };
             if let Err(error) = done {
                 tracing::warn!(
@@ -47,12 +62,16 @@ impl IdentSphere {
         }
     }
 
-    /// Reads the keys anew, adds the one that the schedule asks for, and deletes those that have expired.
+    /// Reads the keys anew, adds the one that the schedule asks for, and deletes those that have expired. By a clock that
+    /// is wrong it opens what is there, if nothing is open yet, and goes no further.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the store is away, [`Error::Internal`] when a key does not open.
     pub async fn keep_keys(&self) -> Result<(), Error> {
         let chain = self.read_chain().await?;
+        if self.clock_watch.is_off() {
+            return if self.tokens.ring().is_empty() { self.load_keys(&chain) } else { Ok(()) };
+        }
         let step = chain.step(self.now(), &self.policy.keys);
         if step != KeyStep::Rest {
             self.add_key(step).await?;
@@ -67,6 +86,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::Overloaded`] when the store is away.
     pub async fn rotate_keys(&self, publish_ahead: Duration) -> Result<Option<KeyId>, Error> {
+        self.demand_clock()?;
         let chain = self.read_chain().await?;
         let Some(step) = chain.rotate(self.now(), publish_ahead) else { return Ok(None) };
         let added = self.add_key(step).await?;

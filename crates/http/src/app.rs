@@ -10,6 +10,7 @@ use crate::cookies::CookieSettings;
 use crate::csrf::CsrfKey;
 use crate::documents::Documents;
 use crate::metrics::Metrics;
+use crate::now_and_then::NowAndThen;
 use crate::origins::{Origin, Origins};
 
 /// The application. Cloning it gives another handle on the same one.
@@ -28,6 +29,7 @@ struct Inner {
     drain: Drain,
     metrics: Metrics,
     development_mail: Option<Arc<dyn MailReader>>,
+    turned_away: NowAndThen,
 }
 
 /// The documents of the application could not be written.
@@ -54,6 +56,7 @@ impl App {
             drain: config.drain,
             metrics: Metrics::new(),
             development_mail: config.development_mail,
+            turned_away: NowAndThen::new(),
         })))
     }
 
@@ -99,6 +102,11 @@ impl App {
     /// Mail that was kept instead of sent.
     pub(crate) fn development_mail(&self) -> Option<&dyn MailReader> {
         self.0.development_mail.as_deref()
+    }
+
+    /// When to log that somebody was turned away.
+    pub(crate) fn turned_away(&self) -> &NowAndThen {
+        &self.0.turned_away
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -158,13 +158,17 @@ impl App {
             let cause = failure.source.take().map(|source| chain(&*source));
             let cause = cause.as_deref().unwrap_or(&failure.message);
             if failure.code == ErrorCode::Overloaded {
-                tracing::warn!(
-                    request.id = request_id,
-                    http.operation = operation,
-                    http.status = status,
-                    error = cause,
-                    "a request was turned away"
-                );
+                // A flood is told of once a second: a line each would cost more than the refusals themselves.
+                if let Some(others) = self.turned_away().is_due() {
+                    tracing::warn!(
+                        request.id = request_id,
+                        http.operation = operation,
+                        http.status = status,
+                        error = cause,
+                        others,
+                        "a request was turned away"
+                    );
+                }
             } else {
                 tracing::error!(
                     request.id = request_id,

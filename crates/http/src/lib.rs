@@ -25,6 +25,7 @@ mod head;
 mod metrics;
 mod multipart;
 mod names;
+mod now_and_then;
 mod openapi;
 mod origins;
 mod outbox;

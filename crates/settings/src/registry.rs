@@ -173,7 +173,7 @@ registry! {
         password_hash: String = Word, Value("scrypt:ln=15,r=8,p=3"), Open;
         /// Most memory that password hashing holds at once.
         hash_memory_mib: u32 = Whole { min: 16, max: 1_048_576 }, Value("512"), Open;
-        /// Longest wait for that memory before a request is answered 503.
+        /// Longest wait for a password hash to begin before a request is answered 503. Whoever would wait for more than half of it is answered so at once.
         hash_queue_ms: u32 = Whole { min: 0, max: 30_000 }, Value("2000"), Open;
         /// Whether browsers send cookies over https only. Cannot be off with an https base URL.
         cookies_secure: bool = SWITCH, Derived("on with an https base URL"), Open;

@@ -3,6 +3,7 @@
 
 mod cost;
 mod firebase;
+mod line;
 mod pool;
 mod scheme;
 mod stored;

@@ -3,16 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use std::{io, thread};
 
 use async_trait::async_trait;
 use identsphere_accounts::{Password, PasswordHash};
-use identsphere_core::{HashError, PasswordHasher, UnusableHash, Verification};
+use identsphere_core::{HashError, HashPlace, PasswordHasher, UnusableHash, Verification};
 use identsphere_kernel::store_error::Cause;
 use identsphere_kernel::{Duration, SecureRandom};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::HashScheme;
+use super::line::Line;
 use super::stored::Stored;
 
 /// What a pool may take.
@@ -47,9 +49,10 @@ pub enum PoolError {
 /// Hashes and checks passwords on threads of its own.
 ///
 /// They are not the blocking threads of the runtime: those are shared with the storage, and run at the priority of
-/// everything else. A hash begins when one of the threads is idle and its memory is free; both then belong to the
+/// everything else. A hash begins when it is its turn at a thread and its memory is free; both then belong to the
 /// work itself, so that a client that goes away frees nothing that is still in use. A request that is given up while it
-/// waits is never hashed.
+/// waits is never hashed. Whoever takes a [place](PasswordHasher::place) is refused at once when the queue is longer
+/// than can be worked off in time; a wait that turns out longer than expected ends when it must.
 ///
 /// A stored hash of another scheme takes the time that its own parameters ask for, until the first sign-in replaces it.
 pub struct PasswordPool {
@@ -57,8 +60,9 @@ pub struct PasswordPool {
     memory_mib: u32,
     queue_wait: Duration,
     random: Arc<dyn SecureRandom>,
+    line: Arc<Line>,
     memory: Arc<Semaphore>,
-    idle: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -85,8 +89,11 @@ impl PasswordPool {
                 .map_err(PoolError::Thread)?;
         }
         let memory = Arc::new(Semaphore::new(usize::try_from(memory_mib).unwrap_or(Semaphore::MAX_PERMITS)));
-        let idle = Arc::new(Semaphore::new(threads));
-        Ok(Self { scheme, memory_mib, queue_wait, random, memory, idle, jobs })
+        // Where waiting is allowed, each thread has the next job at hand when it has done one: who is woken for it only
+        // then comes late, for a busy service has others to wake too.
+        let turns = if queue_wait.is_zero() { threads } else { threads * 2 };
+        let (turns, line) = (Arc::new(Semaphore::new(turns)), Arc::new(Line::new(threads)));
+        Ok(Self { scheme, memory_mib, queue_wait, random, line, memory, turns, jobs })
     }
 
     /// Runs `work`, which holds `memory_mib`, when its turn comes.
@@ -95,17 +102,20 @@ impl PasswordPool {
         memory_mib: u32,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let place = tokio::time::timeout(self.queue_wait, self.place(memory_mib))
+        let turn = tokio::time::timeout(self.queue_wait, self.turn(memory_mib))
             .await
             .map_err(|_| HashError::Overloaded { retry_after: self.queue_wait.max(Duration::from_secs(1)) })?
             .map_err(failed)?;
         let (answer, answered) = oneshot::channel();
+        let line = self.line.clone();
         let job = move || {
             if answer.is_closed() {
                 return;
             }
+            let began = Instant::now();
             let outcome = work();
-            drop(place);
+            line.took(began.elapsed());
+            drop(turn);
             // Whoever asked may be gone by now.
             let _ = answer.send(outcome);
         };
@@ -113,11 +123,11 @@ impl PasswordPool {
         answered.await.map_err(|_| failed("the hashing thread panicked"))
     }
 
-    /// Waits for an idle thread, then for the memory. Both queues are fair.
-    async fn place(&self, memory_mib: u32) -> Result<Place, AcquireError> {
-        let thread = self.idle.clone().acquire_owned().await?;
+    /// Waits for a turn, then for the memory. Both queues are fair.
+    async fn turn(&self, memory_mib: u32) -> Result<Turn, AcquireError> {
+        let turn = self.turns.clone().acquire_owned().await?;
         let memory = self.memory.clone().acquire_many_owned(memory_mib).await?;
-        Ok(Place { _memory: memory, _thread: thread })
+        Ok(Turn { _memory: memory, _turn: turn })
     }
 
     /// Reads a stored hash that can be verified here.
@@ -132,6 +142,15 @@ impl PasswordPool {
 
 #[async_trait]
 impl PasswordHasher for PasswordPool {
+    fn place(&self) -> Result<HashPlace, HashError> {
+        // The rest is for waits that turn out longer than expected.
+        let bearable = self.queue_wait / 2;
+        match self.line.join(bearable) {
+            Ok(place) => Ok(HashPlace::new(place)),
+            Err(expected) => Err(HashError::Overloaded { retry_after: expected.max(Duration::from_secs(1)) }),
+        }
+    }
+
     async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let (scheme, salt) = (self.scheme.clone(), self.random.bytes());
         self.run(self.scheme.memory_mib(), move || scheme.hash(password.as_bytes(), &salt))
@@ -165,10 +184,10 @@ impl PasswordHasher for PasswordPool {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The right to run: the memory and a thread, given back together.
-struct Place {
+/// The right to run: the memory and a turn at a thread, given back together.
+struct Turn {
     _memory: OwnedSemaphorePermit,
-    _thread: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 }
 
 fn check(scheme: &HashScheme, password: &[u8], stored: Option<&Stored>) -> Result<Verification, Cause> {
@@ -194,13 +213,17 @@ fn work_off(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-/// Makes the calling thread five steps nicer, so that requests which need no hash go first: on a busy core they then
+/// How much nicer than the rest the threads are.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
+
+/// Makes the calling thread nicer, so that requests which need no hash go first: on a busy core they then
 /// get three quarters of it.
 #[cfg(target_os = "linux")]
 fn yield_to_others() {
     use rustix::process::{getpriority_process, setpriority_process};
     // On Linux, no process id means the calling thread (setpriority(2), "C library/kernel differences").
-    let nicer = getpriority_process(None).and_then(|nice| setpriority_process(None, (nice + 5).min(19)));
+    let nicer = getpriority_process(None).and_then(|nice| setpriority_process(None, (nice + NICER).min(19)));
     if let Err(error) = nicer {
         tracing::debug!(%error, "password hashing runs at normal priority");
     }
@@ -296,6 +319,27 @@ mod tests {
         first.unwrap();
     }
 
+    #[tokio::test]
+    async fn a_queue_that_cannot_be_worked_off_in_time_takes_nobody_more() {
+        let pool = pool(512, 2, Duration::from_secs(4));
+        pool.line.took(Duration::from_secs(1));
+        let held: Vec<_> = (0..64).map_while(|_| pool.place().ok()).collect();
+        // Two are worked on, and half of the four seconds is long enough for four more.
+        assert_eq!(held.len(), 6);
+        let refused = pool.place().unwrap_err();
+        let HashError::Overloaded { retry_after } = refused else { panic!("{refused}") };
+        assert_eq!(retry_after, Duration::from_millis(2_500));
+        drop(held);
+        let _free = pool.place().expect("whoever goes away leaves a place");
+    }
+
+    #[tokio::test]
+    async fn without_a_queue_there_are_as_many_places_as_threads() {
+        let pool = pool(512, 2, Duration::ZERO);
+        let _both = (pool.place().unwrap(), pool.place().unwrap());
+        assert!(matches!(pool.place(), Err(HashError::Overloaded { .. })));
+    }
+
     /// DS-13: the memory belongs to the work, not to whoever waits for it.
     #[tokio::test]
     async fn a_client_that_goes_away_frees_nothing_that_is_still_in_use() {
@@ -357,8 +401,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_threads_run_than_the_memory_is_enough_for() {
-        assert_eq!(pool(2, 64, PATIENT).idle.available_permits(), 2);
-        assert_eq!(pool(512, 0, PATIENT).idle.available_permits(), 1);
+        assert_eq!(pool(2, 64, Duration::ZERO).turns.available_permits(), 2);
+        assert_eq!(pool(512, 0, Duration::ZERO).turns.available_permits(), 1);
     }
 
     #[cfg(target_os = "linux")]
@@ -366,6 +410,6 @@ mod tests {
     async fn hashing_is_nicer_than_everything_else() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let hashing = pool(4, 1, PATIENT).run(1, nice).await.unwrap();
-        assert_eq!(hashing, (nice() + 5).min(19));
+        assert_eq!(hashing, (nice() + NICER).min(19));
     }
 }

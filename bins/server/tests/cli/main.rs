@@ -7,4 +7,5 @@ mod doctor;
 mod keys;
 mod serve;
 mod settings;
+#[cfg(test)]
 mod users;

@@ -101,12 +101,16 @@ impl Launch {
             stderr.lines().map_while(Result::ok).for_each(|line| eprintln!("{address} {line}"))
         });
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
-        Node { launch: self.clone(), child, address, http }
+        Node { launch: self.clone(), child, started: Instant::now(), address, http }
     }
 
     fn run(&self, arguments: &[&str]) {
         let output = self.command().args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn try_run(&self, arguments: &[&str]) -> bool {
+        self.command().args(arguments).output().unwrap().status.success()
     }
 
     fn command(&self) -> Command {
@@ -134,11 +138,17 @@ impl Launch {
 pub(crate) struct Node {
     launch: Launch,
     child: Child,
+    started: Instant,
     pub(crate) address: SocketAddr,
     http: reqwest::Client,
 }
 
 impl Node {
+    /// How long ago the server was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Starts a server on a free port and waits until it says that it is ready.
     pub(crate) async fn start(database: &Database, directory: &Path) -> Self {
         Launch::new(database, directory).start().await
@@ -158,6 +168,11 @@ impl Node {
     /// Runs another command of the program, with the same settings, to its end.
     pub(crate) fn run(&self, arguments: &[&str]) {
         self.launch.run(arguments);
+    }
+
+    /// Runs another command of the program, with the same settings; whether it succeeded.
+    pub(crate) fn try_run(&self, arguments: &[&str]) -> bool {
+        self.launch.try_run(arguments)
     }
 
     pub(crate) async fn status(&self, path: &str) -> Option<u16> {

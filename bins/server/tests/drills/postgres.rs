@@ -106,12 +106,12 @@ fn while_postgres_is_stopped_everybody_is_told_so_and_nothing_is_lost() {
     });
 }
 
-/// D-03: a statement waits for its answer for 7 s, a request for a connection for 2 s.
+/// D-03: a request waits for a connection for 2 s, a statement on it for its answer for 3 s.
 #[test]
 fn while_postgres_is_frozen_everybody_is_told_so_and_nothing_is_lost() {
     drill(async {
         let mut scene = Scene::new("", 4).await;
-        let patience = Duration::from_secs(10);
+        let patience = Duration::from_secs(6);
         let (freeze, thaw) = (|scene: &Scene| scene.postgres.freeze(), |scene: &Scene| scene.postgres.thaw());
         scene.outage("D-03", patience, Meanwhile::Nothing, freeze, thaw).await;
     });
@@ -122,7 +122,7 @@ fn while_postgres_is_frozen_everybody_is_told_so_and_nothing_is_lost() {
 fn a_node_cut_off_from_postgres_is_not_ready_and_comes_back() {
     drill(async {
         let mut scene = Scene::new("", 4).await;
-        let patience = Duration::from_secs(10);
+        let patience = Duration::from_secs(6);
         let set = |fault| move |scene: &Scene| scene.proxy.set(fault);
         scene.outage("D-32", patience, Meanwhile::Nothing, set(Fault::Silence), set(Fault::None)).await;
     });
