@@ -199,6 +199,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "identsphere-core",
             "identsphere-http",
             "identsphere-blob",
+            "identsphere-mail",
             "identsphere-crypto",
             "identsphere-store-memory",
             "identsphere-store-sqlite",
