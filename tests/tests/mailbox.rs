@@ -385,6 +385,8 @@ async fn an_address_changes_when_the_new_mailbox_is_proven(app: App) {
     assert_eq!(session(&browser).await.json()["user"]["email"], old, "nothing changes before");
 
     verify(&app, &token).await.assert_status(204);
+    let notices = app.deliver().await.received(&old);
+    assert!(notices.iter().any(|mail| mail.content.name() == "email_changed"));
     let user = session(&browser).await.json()["user"].clone();
     assert_eq!((&user["email"], &user["email_verified"]), (&json!(new), &json!(true)));
     assert!(!password_signs_in(&app, &old, PASSWORD).await);

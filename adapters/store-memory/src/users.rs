@@ -79,21 +79,26 @@ impl Users {
         Some(MailboxProof::First)
     }
 
-    fn change_email(&mut self, id: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+    fn change_email(
+        &mut self,
+        id: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError> {
         let is_taken = self.by_email.get(email.key()).is_some_and(|owner| *owner != id);
         if self.active(id).is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         if is_taken {
             return Err(conflict("users_email_key_key"));
         }
-        let Some(record) = self.active_mut(id) else { return Ok(false) };
+        let Some(record) = self.active_mut(id) else { return Ok(None) };
         let before = std::mem::replace(&mut record.user.email, email.clone());
         record.user.email_verified = true;
         record.user.updated_at = at;
         self.by_email.remove_mut(before.key());
         self.by_email.insert_mut(email.key().clone(), id);
-        Ok(true)
+        Ok(Some(before))
     }
 
     fn insert(&mut self, record: UserRecord) -> Result<(), StoreError> {
@@ -199,7 +204,12 @@ impl UserRepo for MemoryTx {
         Ok(self.state.users.prove_mailbox(user, email, at))
     }
 
-    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+    async fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError> {
         let outcome = self.state.users.change_email(user, email, at);
         self.written(outcome)
     }

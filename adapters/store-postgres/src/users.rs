@@ -150,17 +150,27 @@ impl UserRepo for PgTx {
         Ok(found.iter().map(proof).next())
     }
 
-    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
-        let active = users::table
-            .filter(users::id.eq(user.as_uuid()))
-            .filter(users::status.eq(UserStatus::Active.name()));
-        let change = Prepared(diesel::update(active).set((
-            users::email.eq(email.as_str().to_owned()),
-            users::email_key.eq(email.key().as_str().to_owned()),
-            users::email_verified.eq(true),
-            users::updated_at.eq(at.to_chrono()),
-        )));
-        Ok(self.ask(|mut connection| change.execute(&mut connection)).await? > 0)
+    async fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError> {
+        let change = diesel::sql_query(
+            "WITH before AS (SELECT id, email, email_key FROM users \
+             WHERE id = $1 AND status = 'active' FOR UPDATE) \
+             UPDATE users SET email = $2, email_key = $3, email_verified = true, updated_at = $4 \
+             FROM before WHERE users.id = before.id RETURNING before.email, before.email_key",
+        );
+        let change = Prepared(
+            change
+                .bind::<SqlUuid, _>(user.as_uuid())
+                .bind::<Text, _>(email.as_str().to_owned())
+                .bind::<Text, _>(email.key().as_str().to_owned())
+                .bind::<Timestamptz, _>(at.to_chrono()),
+        );
+        let before: Vec<AddressRow> = self.ask(|mut connection| change.load(&mut connection).boxed()).await?;
+        Ok(before.into_iter().map(|row| Email::from_stored(row.email, row.email_key)).next())
     }
 
     async fn replace_password(
@@ -280,6 +290,14 @@ impl TryFrom<AvatarRow> for ReplacedAvatar {
 /// The picture that a column names.
 pub(crate) fn avatar_name(path: String) -> Result<AvatarName, StoreError> {
     AvatarName::from_path(&path).ok_or_else(|| StoreError::corrupt(format!("no path of a picture: `{path}`")))
+}
+
+#[derive(QueryableByName)]
+struct AddressRow {
+    #[diesel(sql_type = Text)]
+    email: String,
+    #[diesel(sql_type = Text)]
+    email_key: String,
 }
 
 #[derive(QueryableByName)]

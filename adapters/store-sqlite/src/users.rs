@@ -163,13 +163,22 @@ impl UserRepo for SqliteTx {
         .await
     }
 
-    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+    async fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError> {
         let email = email.clone();
         self.ask(move |connection| {
             let active = users::table
                 .filter(users::id.eq(AsBytes(user)))
                 .filter(users::status.eq(AsText(UserStatus::Active)));
-            let changed = diesel::update(active)
+            let before = active
+                .select((users::email, users::email_key))
+                .get_result::<(String, String)>(connection)
+                .optional()?;
+            diesel::update(active)
                 .set((
                     users::email.eq(email.as_str()),
                     users::email_key.eq(email.key().as_str()),
@@ -177,7 +186,7 @@ impl UserRepo for SqliteTx {
                     users::updated_at.eq(AsText(at)),
                 ))
                 .execute(connection)?;
-            Ok(changed == 1)
+            Ok(before.map(|(typed, key)| Email::from_stored(typed, key)))
         })
         .await
     }

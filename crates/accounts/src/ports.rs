@@ -80,9 +80,14 @@ pub trait UserRepo: Send {
         at: Timestamp,
     ) -> Result<Option<MailboxProof>, StoreError>;
 
-    /// Gives an active user another address, which counts as verified. False, changing nothing, unless the user is
+    /// Gives an active user another address, which counts as verified; the one before. `None`, changing nothing, unless the user is
     /// active, whosever address it is. Conflict: `users_email_key_key` (the address is taken).
-    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError>;
+    async fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError>;
 
     /// Sets the password of a user, whatever it was; with `None` the account has none from now on. Sets
     /// `last_password_change`. May be held back until commit.

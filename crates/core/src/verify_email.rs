@@ -5,6 +5,7 @@ use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{Duration, Email, StoreError};
 
 use crate::events::Resource;
+use crate::post::NEWS_LIFETIME;
 use crate::{Error, IdentSphere, Language, MailContent, OutboxEntry, Principal, Visitor};
 
 /// A pending confirmation and the mail that asks for it.
@@ -51,8 +52,14 @@ impl IdentSphere {
                 (proof.is_some(), AuditAction::EmailVerified)
             }
             VerificationKind::Change => {
-                let changed = tx.users().change_email(*user, email, now).await.map_err(taken_meanwhile)?;
-                (changed, AuditAction::EmailChanged)
+                let before = tx.users().change_email(*user, email, now).await.map_err(taken_meanwhile)?;
+                if let Some(before) = &before {
+                    let content = MailContent::EmailChanged { new_email: email.as_str().to_owned() };
+                    let notice =
+                        self.mail(before.as_str(), None, visitor.language, content, NEWS_LIFETIME)?;
+                    tx.outbox().post(&notice).await?;
+                }
+                (before.is_some(), AuditAction::EmailChanged)
             }
         };
         if !done {

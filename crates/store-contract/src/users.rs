@@ -209,13 +209,13 @@ pub(crate) async fn of_the_inactive_nothing_is_proven_or_changed(scene: &Scene) 
         assert_eq!(prove(scene, id, own.key()).await, None, "{status:?}");
         for email in [own, &taken, &scene.world.account().user.email] {
             let changed = change_email(&*scene.store, id, email, scene.now()).await;
-            assert!(!changed.unwrap(), "{status:?}");
+            assert_eq!(changed.unwrap(), None, "{status:?}");
         }
         assert_eq!(scene.find_sign_in(&account).await.unwrap().user, account.user);
     }
     let nobody = scene.world.account().user;
-    assert!(!change_email(&*scene.store, nobody.id, &taken, scene.now()).await.unwrap());
-    assert!(!change_email(&*scene.store, nobody.id, &nobody.email, scene.now()).await.unwrap());
+    assert_eq!(change_email(&*scene.store, nobody.id, &taken, scene.now()).await.unwrap(), None);
+    assert_eq!(change_email(&*scene.store, nobody.id, &nobody.email, scene.now()).await.unwrap(), None);
 }
 
 pub(crate) async fn of_many_who_prove_a_mailbox_one_is_the_first(scene: &Scene) {
@@ -235,7 +235,8 @@ pub(crate) async fn an_address_is_changed_to_any_other_and_counts_as_verified(sc
     for email in scene.world.extreme_emails() {
         scene.world.clock.advance(MINUTE);
         let before = account.clone();
-        assert!(change_email(&*scene.store, before.user.id, &email, scene.now()).await.unwrap());
+        let given_up = change_email(&*scene.store, before.user.id, &email, scene.now()).await.unwrap();
+        assert_eq!(given_up.as_ref(), Some(&before.user.email));
         account.user = User { email, email_verified: true, updated_at: scene.now(), ..account.user };
         let found = scene.find_sign_in(&account).await.unwrap();
         assert_eq!((&found.user, &found.password_hash), (&account.user, &account.password_hash));
@@ -248,8 +249,8 @@ pub(crate) async fn an_address_is_changed_to_any_other_and_counts_as_verified(sc
 pub(crate) async fn an_address_that_was_given_up_is_free(scene: &Scene) {
     let (account, other) = (scene.sign_up().await, scene.sign_up().await);
     let email = scene.world.account().user.email;
-    assert!(change_email(&*scene.store, account.user.id, &email, scene.now()).await.unwrap());
-    assert!(change_email(&*scene.store, other.user.id, &account.user.email, scene.now()).await.unwrap());
+    change_email(&*scene.store, account.user.id, &email, scene.now()).await.unwrap().unwrap();
+    change_email(&*scene.store, other.user.id, &account.user.email, scene.now()).await.unwrap().unwrap();
     assert_eq!(scene.find_sign_in(&account).await.unwrap().user.id, other.user.id);
     let mut newcomer = scene.world.account();
     newcomer.user.email = other.user.email;
@@ -273,7 +274,7 @@ pub(crate) async fn an_address_is_changed_to_another_spelling_of_itself(scene: &
     let key = account.user.email.key().as_str().to_owned();
     let email = Email::from_stored(key.to_uppercase(), key);
     scene.world.clock.advance(MINUTE);
-    assert!(change_email(&*scene.store, account.user.id, &email, scene.now()).await.unwrap());
+    change_email(&*scene.store, account.user.id, &email, scene.now()).await.unwrap().unwrap();
     let respelt = User { email, email_verified: true, updated_at: scene.now(), ..account.user.clone() };
     assert_eq!(scene.find_sign_in(&account).await.unwrap().user, respelt);
 }
@@ -291,7 +292,7 @@ pub(crate) async fn of_many_who_change_to_one_address_one_wins(scene: &Scene) {
     .await;
     let mut winners = Vec::new();
     for (outcome, account) in outcomes {
-        if matches!(outcome, Ok(true)) {
+        if matches!(outcome, Ok(Some(_))) {
             winners.push(account.user.id);
         } else {
             assert_conflict(outcome, "users_email_key_key");
@@ -344,11 +345,11 @@ async fn change_email(
     user: UserId,
     email: &Email,
     at: Timestamp,
-) -> Result<bool, StoreError> {
+) -> Result<Option<Email>, StoreError> {
     let mut tx = store.begin().await?;
-    let changed = tx.users().change_email(user, email, at).await?;
+    let before = tx.users().change_email(user, email, at).await?;
     tx.commit().await?;
-    Ok(changed)
+    Ok(before)
 }
 
 async fn upgrade(scene: &Scene, account: &Account, old: &PasswordHash, new: &PasswordHash) {

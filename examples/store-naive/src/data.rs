@@ -108,12 +108,13 @@ impl Data {
         user: UserId,
         email: &Email,
         at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Email>, StoreError> {
         let owner = self.user_by_email(email.key()).map(|row| row.user.id);
-        let Some(row) = self.active_mut(user) else { return Ok(false) };
+        let Some(row) = self.active_mut(user) else { return Ok(None) };
         unique(owner.is_none_or(|owner| owner == user), "users_email_key_key")?;
+        let before = row.user.email.clone();
         row.user = User { email: email.clone(), email_verified: true, updated_at: at, ..row.user.clone() };
-        Ok(true)
+        Ok(Some(before))
     }
 
     pub(crate) fn replace_password(&mut self, user: UserId, password: Option<&PasswordHash>, at: Timestamp) {

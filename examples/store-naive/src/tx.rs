@@ -142,7 +142,12 @@ impl UserRepo for NaiveTx {
         Ok(self.data.prove_mailbox(user, email, at))
     }
 
-    async fn change_email(&mut self, user: UserId, email: &Email, at: Timestamp) -> Result<bool, StoreError> {
+    async fn change_email(
+        &mut self,
+        user: UserId,
+        email: &Email,
+        at: Timestamp,
+    ) -> Result<Option<Email>, StoreError> {
         self.write(|data| data.change_email(user, email, at))
     }
 
