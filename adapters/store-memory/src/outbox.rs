@@ -73,6 +73,15 @@ impl OutboxRepo for MemoryTx {
         self.written(outcome)
     }
 
+    async fn forget_browsers(&mut self, user: UserId) -> Result<(), StoreError> {
+        let browsers = &mut self.state.outbox.browsers;
+        let theirs: Vec<_> = browsers.keys().filter(|(owner, _)| *owner == user).copied().collect();
+        for browser in &theirs {
+            browsers.remove_mut(browser);
+        }
+        Ok(())
+    }
+
     async fn settle(&mut self, id: MailId) -> Result<bool, StoreError> {
         Ok(self.state.outbox.entries.remove_mut(&id))
     }

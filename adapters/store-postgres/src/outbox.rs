@@ -68,6 +68,12 @@ impl OutboxRepo for PgTx {
         Ok(())
     }
 
+    async fn forget_browsers(&mut self, user: UserId) -> Result<(), StoreError> {
+        let forget = diesel::sql_query("DELETE FROM known_browsers WHERE user_id = $1");
+        self.hold(forget.bind::<SqlUuid, _>(user.as_uuid()));
+        Ok(())
+    }
+
     async fn settle(&mut self, id: MailId) -> Result<bool, StoreError> {
         let settle = Prepared(diesel::delete(outbox::table.filter(outbox::id.eq(id.as_uuid()))));
         Ok(self.ask(|mut connection| settle.execute(&mut connection)).await? > 0)

@@ -48,6 +48,14 @@ impl OutboxRepo for SqliteTx {
         })
     }
 
+    async fn forget_browsers(&mut self, user: UserId) -> Result<(), StoreError> {
+        self.hold(move |connection| {
+            diesel::delete(known_browsers::table.filter(known_browsers::user_id.eq(AsBytes(user))))
+                .execute(connection)
+                .map(drop)
+        })
+    }
+
     async fn settle(&mut self, id: MailId) -> Result<bool, StoreError> {
         let settled = diesel::delete(outbox::table.find(AsBytes(id)));
         self.ask(move |connection| settled.execute(connection).map(|count| count == 1)).await

@@ -64,6 +64,7 @@ impl IdentSphere {
         };
         tx.sessions().delete_all(user).await?;
         tx.proofs().void_proofs(user).await?;
+        tx.outbox().forget_browsers(user).await?;
         Ok((picture, deleted))
     }
 }

@@ -42,6 +42,9 @@ pub trait OutboxRepo: Send {
         notice: Option<&OutboxEntry>,
     ) -> Result<(), StoreError>;
 
+    /// Forgets every browser of a user. May be held back until commit.
+    async fn forget_browsers(&mut self, user: UserId) -> Result<(), StoreError>;
+
     /// Removes an entry that is done; whether it was there. Of several at once, one gets true.
     async fn settle(&mut self, id: MailId) -> Result<bool, StoreError>;
 }

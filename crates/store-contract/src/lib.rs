@@ -268,6 +268,7 @@ macro_rules! __store_cases {
             an_unknown_browser_posts_the_notice_once
             a_browser_becomes_known_without_a_notice
             the_browser_of_another_user_is_unknown
+            the_browsers_of_a_user_are_forgotten_and_no_others
             a_browser_needs_a_user_that_exists
             of_many_greetings_from_an_unknown_browser_one_posts
             a_sweep_forgets_browsers_that_were_not_seen_since

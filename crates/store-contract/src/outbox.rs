@@ -249,6 +249,18 @@ pub(crate) async fn the_browser_of_another_user_is_unknown(scene: &Scene) {
     assert!(!posts(scene, &user, &browser).await);
 }
 
+pub(crate) async fn the_browsers_of_a_user_are_forgotten_and_no_others(scene: &Scene) {
+    let (user, other) = (scene.sign_up().await.user, scene.sign_up().await.user);
+    let browser = scene.world.token_hash();
+    assert!(posts(scene, &user, &browser).await);
+    assert!(posts(scene, &other, &browser).await);
+    let mut tx = scene.begin().await;
+    tx.outbox().forget_browsers(user.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(posts(scene, &user, &browser).await);
+    assert!(!posts(scene, &other, &browser).await);
+}
+
 pub(crate) async fn a_browser_needs_a_user_that_exists(scene: &Scene) {
     let stranger = scene.world.account().user;
     for notice in [None, Some(scene.world.outbox_entry())] {

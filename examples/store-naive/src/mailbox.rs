@@ -188,6 +188,11 @@ impl OutboxRepo for NaiveTx {
         })
     }
 
+    async fn forget_browsers(&mut self, user: UserId) -> Result<(), StoreError> {
+        self.data.mailboxes.browsers.retain(|(owner, _), _| *owner != user);
+        Ok(())
+    }
+
     async fn settle(&mut self, id: MailId) -> Result<bool, StoreError> {
         Ok(self.data.mailboxes.outbox.remove(&id).is_some())
     }
