@@ -3,6 +3,7 @@
 //! Each goes through the same door as a request does wherever there is one ([`World::answer`]): a panic behind it
 //! becomes a 500, and a 500 fails the target. Where a right answer can be told, it is asserted too.
 
+pub mod factors;
 mod world;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ use identsphere_http::{
 use identsphere_kernel::{Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_store_memory::MemoryStore;
+use identsphere_testkit::Mailbox;
 use identsphere_tokens::KeyPolicy;
 use tokio::runtime::{Builder, Runtime};
 

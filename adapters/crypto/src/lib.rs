@@ -1,5 +1,5 @@
-//! Cryptography behind the ports: signing keys ([`RsaVault`]), password hashing ([`PasswordPool`]), and the keys of
-//! the deployment itself ([`MasterKey`], [`Sealer`]).
+//! Cryptography behind the ports: signing keys ([`RsaVault`]), password hashing ([`PasswordPool`]), the signatures of
+//! passkeys ([`PasskeySignatures`]), and the keys of the deployment itself ([`MasterKey`], [`Sealer`]).
 //!
 //! This crate composes vetted libraries and invents no cryptography. It must never know a store, a request, or where
 //! the master key comes from. What is deliberately absent:
@@ -14,6 +14,7 @@
 
 mod hasher;
 mod master_key;
+mod passkey;
 mod seal;
 mod vault;
 
@@ -21,5 +22,6 @@ pub use hasher::{
     FirebaseError, FirebaseProject, HashScheme, PasswordPool, PoolConfig, PoolError, SchemeError,
 };
 pub use master_key::{MasterKey, MasterKeyError, purpose};
+pub use passkey::PasskeySignatures;
 pub use seal::{SealError, Sealer};
 pub use vault::{RsaSize, RsaVault};

@@ -78,6 +78,8 @@ typed_ids! {
     SessionId;
     /// One access token (the token's `jti`).
     AccessTokenId;
+    /// A passkey of a user.
+    PasskeyId;
     /// A row of the audit log.
     AuditEventId;
     /// One mail.

@@ -51,7 +51,7 @@ impl<const N: usize> fmt::Debug for SecretBytes<N> {
 }
 
 /// SHA-256 of a bearer secret: what a store keeps instead of the secret. The secrets hashed here carry at least
-/// 128 random bits, so a plain hash cannot be searched backwards.
+/// 128 random bits (recovery codes 80, hashed together with their user), so a plain hash cannot be searched backwards.
 #[derive(Clone, Copy)]
 pub struct TokenHash([u8; 32]);
 

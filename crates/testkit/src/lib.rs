@@ -1,5 +1,6 @@
 //! What tests need everywhere: a clock that is set by hand, repeatable randomness, valid records, a PostgreSQL server to
-//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told.
+//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told, and (feature
+//! `passkeys`) a browser with an authenticator.
 
 mod balancer;
 pub mod builders;
@@ -11,6 +12,8 @@ mod postgres;
 mod proxy;
 mod random;
 mod smtp_sink;
+#[cfg(feature = "passkeys")]
+mod soft_authenticator;
 
 pub use balancer::Balancer;
 pub use builders::{Account, World};
@@ -21,3 +24,5 @@ pub use postgres::{Durability, PostgresServer, fresh_schema_name};
 pub use proxy::Proxy;
 pub use random::SeededRandom;
 pub use smtp_sink::{Behaviour, ReceivedMail, SmtpSink, Stage};
+#[cfg(feature = "passkeys")]
+pub use soft_authenticator::{SoftAuthenticator, SoftAuthenticatorError};

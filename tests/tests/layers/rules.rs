@@ -27,9 +27,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "identsphere-sessions",
             "identsphere-tokens",
             "identsphere-audit",
+            "identsphere-factors",
         ],
         uses: &["kernel"],
-        tests_use: &[],
+        tests_use: &["identsphere-testkit", "identsphere-crypto"],
         why: "domains never know each other: they meet in the use cases of core",
     },
     Layer {
@@ -198,6 +199,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "identsphere-core",
             "identsphere-http",
             "identsphere-blob",
+            "identsphere-mail",
             "identsphere-crypto",
             "identsphere-store-memory",
             "identsphere-store-sqlite",
@@ -235,6 +237,18 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-crypto"],
         tests_in: &[],
         why: "signing, sealing and password hashing are ports with one adapter",
+    },
+    Outsider {
+        crates: &["passkey*"],
+        only_in: &["identsphere-testkit"],
+        tests_in: &[],
+        why: "other people's authenticator proves our relying party: neither may be made of the other",
+    },
+    Outsider {
+        crates: &["sha1", "png", "qrcode"],
+        only_in: &["identsphere-factors"],
+        tests_in: &[],
+        why: "one-time codes are computed and pictured in one place, and nothing else may rest on SHA-1",
     },
     Outsider {
         crates: &["image", "object_store"],
