@@ -13,7 +13,7 @@
   class Refusal extends Error {}
 
   function say(name, detail) {
-    return (words["say_" + name] ?? words.say_failed).replace("{}", detail);
+    return (words[name] ?? words.failed).replace("{}", detail);
   }
 
   function csrfToken() {
@@ -107,7 +107,7 @@
     const details = {
       email: user.email,
       name: user.display_name ?? "",
-      method: words["say_method_" + user.auth_method] ?? user.auth_method,
+      method: words["method_" + user.auth_method] ?? user.auth_method,
       verified: say(user.email_verified ? "verified" : "unverified"),
     };
     for (const [name, text] of Object.entries(details)) find(`[data-of="${name}"]`).textContent = text;
@@ -127,6 +127,10 @@
     leaveFragment();
     follow();
     tell(text);
+  }
+
+  function inWords(error) {
+    return error instanceof Refusal ? error.message : say("failed");
   }
 
   const actions = {
@@ -184,7 +188,7 @@
       await actions[form.dataset.action](values, form);
       form.reset();
     } catch (error) {
-      const text = error instanceof Refusal ? error.message : say("failed");
+      const text = inWords(error);
       if (user && error.code === "authentication_required") leave(text);
       else fault.textContent = text;
     } finally {
@@ -208,7 +212,7 @@
     try {
       await welcome();
     } catch (error) {
-      if (error.code !== "authentication_required") tell(error.message);
+      if (error.code !== "authentication_required") tell(inWords(error));
     }
     follow();
   }
