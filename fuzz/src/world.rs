@@ -141,6 +141,7 @@ fn policy() -> Policy {
 fn http_config() -> HttpConfig {
     HttpConfig {
         base_url: BASE.parse().expect("a URL"),
+        app_name: "IdentSphere".to_owned(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Secure)
             .expect("settings"),
         csrf_key: SecretBytes::new([9; 32]),

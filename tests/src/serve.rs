@@ -55,6 +55,7 @@ impl Server {
 fn config(origin: &str, master: &MasterKey, development_mail: Arc<dyn MailReader>) -> HttpConfig {
     HttpConfig {
         base_url: origin.parse().unwrap(),
+        app_name: "IdentSphere".to_owned(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Plain).unwrap(),
         csrf_key: master.derive(purpose::CSRF),
         cors_origins: vec![],

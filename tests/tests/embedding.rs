@@ -142,6 +142,7 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
 fn config(origin: &str) -> HttpConfig {
     HttpConfig {
         base_url: origin.parse().unwrap(),
+        app_name: "IdentSphere".to_owned(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Plain).unwrap(),
         csrf_key: SecretBytes::new([3; 32]),
         cors_origins: vec![],

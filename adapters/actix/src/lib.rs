@@ -1,6 +1,6 @@
 //! IdentSphere's routes, extractors and guards for actix-web.
 //!
-//! [`mount`] registers the route table inside a host application, [`serve_all`] as everything there is. Each request is
+//! [`mount`] registers the route table inside a host application, [`mount_pages`] its pages, [`serve_all`] both as everything there is. Each request is
 //! translated for `identsphere-http`, which guards and answers it, and its answer is translated back. This crate must
 //! never decide anything about a request itself: what is missing here is missing in the table.
 //!
@@ -37,14 +37,12 @@ pub use server::serve;
 /// Below this path everything is ours, known or not.
 const OWN_SCOPE: [&str; 2] = ["/v1/auth", "/v1/auth/{rest:.*}"];
 
-/// Registers the route table, for [`configure`](actix_web::App::configure). Of the paths that we do not know only those
+/// Registers the route table without its pages, for [`configure`](actix_web::App::configure). Of the paths that we do not know only those
 /// below `/v1/auth` are answered: the rest are the host's. Register routes of your own below `/v1/auth` before it.
 /// The extractors of this crate work in every route of the same application.
 pub fn mount(app: App) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
-        for endpoint in ENDPOINTS {
-            config.service(web::resource(endpoint.path).route(answering(app.clone(), endpoint)));
-        }
+        register(config, &app, |endpoint| !endpoint.is_page());
         for path in OWN_SCOPE {
             config.service(web::resource(path).route(not_found(app.clone())));
         }
@@ -52,11 +50,23 @@ pub fn mount(app: App) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// As [`mount`], and answers every other path with our 404.
+/// Registers the pages for people, `/account` and those that the links in mails lead to, beside [`mount`].
+pub fn mount_pages(app: App) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| register(config, &app, Endpoint::is_page)
+}
+
+/// As [`mount`] and [`mount_pages`], and answers every other path with our 404.
 pub fn serve_all(app: App) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config.default_service(not_found(app.clone()));
+        mount_pages(app.clone())(config);
         mount(app)(config);
+    }
+}
+
+fn register(config: &mut ServiceConfig, app: &App, which: impl Fn(&Endpoint) -> bool) {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| which(endpoint)) {
+        config.service(web::resource(endpoint.path).route(answering(app.clone(), endpoint)));
     }
 }
 

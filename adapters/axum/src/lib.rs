@@ -1,6 +1,7 @@
 //! IdentSphere's routes, extractors and guards for axum.
 //!
-//! [`mount`] makes a router of the route table for a host application, [`serve_all`] one that is everything there is.
+//! [`mount`] makes a router of the route table for a host application, [`mount_pages`] one of its pages, [`serve_all`] one
+//! that is everything there is.
 //! Each request is translated for `identsphere-http`, which guards and answers it, and its answer is translated back.
 //! This crate must never decide anything about a request itself: what is missing here is missing in the table.
 //!
@@ -51,21 +52,37 @@ pub use server::serve;
 /// Below this path everything is ours, known or not.
 const OWN_SCOPE: [&str; 3] = ["/v1/auth", "/v1/auth/", "/v1/auth/{*rest}"];
 
-/// The route table as a router. Of the paths that we do not know only those below `/v1/auth` are answered: the rest are
+/// The route table as a router, without its pages. Of the paths that we do not know only those below `/v1/auth` are answered: the rest are
 /// the host's. Merge it; nesting would change its paths, which are part of the contract.
 pub fn mount<S>(app: App) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let ours = ENDPOINTS.iter().fold(Router::new(), |router, endpoint| {
-        router.route(endpoint.path, answering(app.clone(), endpoint))
-    });
+    let ours = router(&app, |endpoint| !endpoint.is_page());
     OWN_SCOPE.into_iter().fold(ours, |router, path| router.route(path, not_found(app.clone())))
 }
 
-/// As [`mount`], and answers every other path with our 404.
+/// The pages for people, `/account` and those that the links in mails lead to, to be merged beside [`mount`].
+pub fn mount_pages<S>(app: App) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    router(&app, Endpoint::is_page)
+}
+
+/// As [`mount`] and [`mount_pages`], and answers every other path with our 404.
 pub fn serve_all(app: App) -> Router {
-    mount(app.clone()).fallback_service(not_found::<()>(app))
+    mount(app.clone()).merge(mount_pages(app.clone())).fallback_service(not_found::<()>(app))
+}
+
+fn router<S>(app: &App, which: impl Fn(&Endpoint) -> bool) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    ENDPOINTS
+        .iter()
+        .filter(|endpoint| which(endpoint))
+        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, answering(app.clone(), endpoint)))
 }
 
 fn answering<S>(app: App, endpoint: &'static Endpoint) -> MethodRouter<S>

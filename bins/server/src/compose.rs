@@ -157,6 +157,7 @@ pub(crate) fn http_config(
     let cookies = CookieSettings::new(&cookies.prefix, cookies.domain.as_deref(), same_site, transport);
     Ok(HttpConfig {
         base_url: settings.public_base_url.as_url().clone(),
+        app_name: settings.mail.app_name.clone(),
         cookies: cookies.map_err(|error| refused(error.into()))?,
         csrf_key: master_key.derive(purpose::CSRF),
         cors_origins: settings.cors_origins.iter().map(|origin| Origin::of(origin.as_url())).collect(),

@@ -1,10 +1,16 @@
 //! What a newcomer pastes. `scripts/quickstart --check` runs these very lines.
 
-/// A greeting with an exchange that works as it stands.
-pub(crate) fn hello(base_url: &str) -> String {
+/// A greeting with an exchange that works as it stands. `outbox` is where mail is read that is not sent.
+pub(crate) fn hello(base_url: &str, outbox: Option<&str>) -> String {
+    let mail =
+        outbox.map(|path| format!("\nThe mail that it would send: {base_url}{path}")).unwrap_or_default();
     format!(
         r#"
-IdentSphere is running at {base_url}. Ctrl-C stops it. Paste this into another terminal:
+IdentSphere is running at {base_url}. Ctrl-C stops it.
+
+Sign up in a browser: {base_url}/account{mail}
+
+Or paste this into another terminal:
 
 # Register, sign in, ask who you are.
 curl -sS {base_url}/v1/auth/register -H 'content-type: application/json' \

@@ -38,6 +38,7 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
     service.prepare().await.map_err(Failure::Prepare)?;
 
     let drain = Drain::default();
+    let outbox = development_mail.is_some().then_some("/dev/mail");
     let config = compose::http_config(&settings, &master_key, drain.clone(), development_mail)?;
     let app = App::new(service.clone(), config).map_err(|error| Failure::Compose(error.into()))?;
     let refused = |source| Failure::Listen { address: settings.listen.to_string(), source };
@@ -53,7 +54,7 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
         "serving"
     );
     if args.hello || io::stdout().is_terminal() {
-        say(&hello::hello(&settings.public_base_url.to_string()));
+        say(&hello::hello(&settings.public_base_url.to_string(), outbox));
     }
 
     let mail = service.clone();

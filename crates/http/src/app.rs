@@ -12,6 +12,7 @@ use crate::documents::Documents;
 use crate::metrics::Metrics;
 use crate::now_and_then::NowAndThen;
 use crate::origins::{Origin, Origins};
+use crate::pages::Pages;
 
 /// The application. Cloning it gives another handle on the same one.
 #[derive(Clone)]
@@ -26,27 +27,30 @@ struct Inner {
     is_encrypted: bool,
     base: String,
     documents: Documents,
+    pages: Pages,
     drain: Drain,
     metrics: Metrics,
     development_mail: Option<Arc<dyn MailReader>>,
     turned_away: NowAndThen,
 }
 
-/// The documents of the application could not be written.
+/// The documents and pages of the application could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the API document cannot be written")]
+#[error("the documents and pages cannot be written")]
 pub struct AppError(#[from] serde_json::Error);
 
 impl App {
     /// The application over these use cases. Metrics go to the recorder that is installed by now.
     ///
     /// # Errors
-    /// [`AppError`] when the API document cannot be written.
+    /// [`AppError`] when a document or a page cannot be written.
     pub fn new(core: Arc<IdentSphere>, config: HttpConfig) -> Result<Self, AppError> {
         let documents = Documents::new(&config, &core.policy().issuer)?;
+        let pages = Pages::new(&config)?;
         Ok(Self(Arc::new(Inner {
             core,
             documents,
+            pages,
             origins: Origins::new(Origin::of(&config.base_url), config.cors_origins),
             is_encrypted: config.base_url.scheme() == "https",
             base: config.base_url.as_str().trim_end_matches('/').to_owned(),
@@ -93,6 +97,10 @@ impl App {
 
     pub(crate) fn documents(&self) -> &Documents {
         &self.0.documents
+    }
+
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.0.pages
     }
 
     pub(crate) fn drain(&self) -> &Drain {

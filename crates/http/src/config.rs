@@ -16,6 +16,8 @@ use crate::{CookieSettings, Origin};
 pub struct HttpConfig {
     /// The address under which browsers reach this service.
     pub base_url: Url,
+    /// What the service is called on its pages.
+    pub app_name: String,
     /// How cookies are named and where browsers send them.
     pub cookies: CookieSettings,
     /// The key of CSRF tokens; the same on every node.

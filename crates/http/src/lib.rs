@@ -29,6 +29,7 @@ mod now_and_then;
 mod openapi;
 mod origins;
 mod outbox;
+mod pages;
 mod reply;
 mod routes;
 mod table;

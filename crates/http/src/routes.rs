@@ -2,6 +2,7 @@
 //! documented and tested by what its line says.
 
 mod email;
+mod pages;
 
 use identsphere_kernel::ErrorCode;
 
@@ -56,6 +57,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/readyz", routes: &[READYZ] },
     Endpoint { path: "/openapi.json", routes: &[OPENAPI] },
     Endpoint { path: "/docs", routes: &[DOCS] },
+    Endpoint { path: "/account", routes: &[pages::ACCOUNT] },
+    Endpoint { path: "/verify-email", routes: &[pages::VERIFY_EMAIL] },
+    Endpoint { path: "/reset-password", routes: &[pages::RESET_PASSWORD] },
+    Endpoint { path: "/not-me", routes: &[pages::NOT_ME] },
     Endpoint { path: "/dev/mail", routes: &[LIST_DEVELOPMENT_MAIL] },
     Endpoint { path: "/dev/mail/{id}", routes: &[READ_DEVELOPMENT_MAIL] },
 ];

@@ -14,6 +14,9 @@ use crate::failure::Failure;
 use crate::outbox;
 use crate::reply::Reply;
 
+/// The chapter of the pages for people.
+pub(crate) const PAGES: &str = "Pages";
+
 /// Largest body in bytes (contract §1).
 pub(crate) const MAX_BODY: usize = 64 * 1_024;
 /// Largest picture in bytes.
@@ -248,6 +251,11 @@ impl Endpoint {
     /// else it is a path that nobody serves.
     pub fn is_for_development(&self) -> bool {
         self.path.starts_with(outbox::PREFIX)
+    }
+
+    /// Whether it is a page for people. A host application has pages of its own, so it gets these when it asks for them.
+    pub fn is_page(&self) -> bool {
+        self.routes.iter().any(|route| route.chapter == PAGES)
     }
 
     /// The varying segment of this name in a path that [`matches`](Self::matches).

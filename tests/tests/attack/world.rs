@@ -156,6 +156,7 @@ fn policy(issuer: &str) -> Policy {
 fn config(issuer: &str) -> HttpConfig {
     HttpConfig {
         base_url: issuer.parse().unwrap(),
+        app_name: "IdentSphere".to_owned(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Plain).unwrap(),
         csrf_key: SecretBytes::new([9; 32]),
         cors_origins: vec![Origin::parse(LISTED).unwrap()],

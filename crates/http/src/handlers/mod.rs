@@ -5,6 +5,7 @@ pub(crate) mod development;
 pub(crate) mod documents;
 pub(crate) mod email;
 pub(crate) mod operations;
+pub(crate) mod pages;
 pub(crate) mod profile;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;

@@ -4,6 +4,7 @@
 
 mod development;
 mod documents;
+mod pages;
 mod request;
 mod sessions;
 mod sign_in;

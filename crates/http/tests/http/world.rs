@@ -61,6 +61,7 @@ impl World {
 pub(crate) fn http_config(drain: Drain) -> HttpConfig {
     HttpConfig {
         base_url: BASE.parse().unwrap(),
+        app_name: "IdentSphere".to_owned(),
         cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Secure).unwrap(),
         csrf_key: SecretBytes::new([9; 32]),
         cors_origins: vec![Origin::parse(LISTED).unwrap()],
