@@ -21,7 +21,7 @@ fn keys(value: &Value) -> Vec<&str> {
 async fn a_sign_up_answers_with_the_published_shape() {
     let world = World::new().await;
     let reply = world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
-    assert_eq!((reply.status, set_cookies(&reply).len()), (201, 3));
+    assert_eq!((reply.status, set_cookies(&reply).len()), (201, 4));
     let body = read(&reply);
     assert_eq!(keys(&body), ["access_token", "capabilities", "expires_in", "status", "token_type", "user"]);
     assert_eq!(

@@ -40,11 +40,23 @@ fn what_changes_something_is_protected_and_what_reads_is_get() {
         let reads = route.method == Method::Get;
         assert_eq!(reads, route.csrf == CsrfRule::ReadOnly, "{}", route.operation);
         assert!(!reads || matches!(route.body, BodyRule::None), "{}", route.operation);
-        // What takes a password must be limited; anonymous writes otherwise end credentials only.
-        let takes_a_password =
-            matches!(route.operation, "register" | "login" | "changePassword" | "deleteAccount");
+        // What takes a password or a code, and what sends or redeems mail, must be limited.
+        let must_be_limited = matches!(
+            route.operation,
+            "register"
+                | "login"
+                | "changePassword"
+                | "deleteAccount"
+                | "changeEmail"
+                | "sendVerification"
+                | "verifyEmail"
+                | "requestEmailCode"
+                | "signInWithEmailCode"
+                | "forgotPassword"
+                | "resetPassword"
+        );
         let is_limited = !matches!(route.rate, RateClass::Unlimited | RateClass::Upload);
-        assert_eq!(takes_a_password, is_limited, "{}", endpoint.path);
+        assert!(!must_be_limited || is_limited, "{}", endpoint.path);
     }
 }
 
@@ -101,6 +113,9 @@ async fn routes_for_users_refuse_everybody_else() {
     for (endpoint, route) in routes().filter(|(_, route)| route.auth == AuthRule::User) {
         for credential in credentials {
             let mut request = Request::new(route.method.name(), &path_of(endpoint));
+            if matches!(route.body, BodyRule::Required(..)) {
+                request = request.body("application/json", "{}");
+            }
             if let Some((name, value)) = credential {
                 request = request.field(name, value);
             }
@@ -131,7 +146,9 @@ async fn bodies_that_are_not_json_are_refused() {
         assert_eq!(world.send(json.field("content-length", "65537")).await.status, 413);
         let large = Request::new(route.method.name(), endpoint.path)
             .body("application/json", vec![b' '; 64 * 1_024 + 1]);
-        assert_eq!(world.send(large).await.status, 413, "{}", route.operation);
+        // What a stranger sends is not read where a user is due.
+        let refused = if route.auth == AuthRule::User { 401 } else { 413 };
+        assert_eq!(world.send(large).await.status, refused, "{}", route.operation);
     }
 }
 
