@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
-use identsphere_core::{IdentSphere, Policy, Ports, RateLimits};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits};
+use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
@@ -66,7 +66,9 @@ impl App {
     /// A service on an empty store.
     pub async fn start(framework: Framework, engine: Engine) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        Self::node(framework, Arc::new(Data::create(engine, 0)), clock, None).await
+        let data = Arc::new(Data::create(engine, 0));
+        let mailer = data.mailbox.clone();
+        Self::node(framework, data, clock, mailer, None).await
     }
 
     /// The kind of store.
@@ -82,24 +84,32 @@ impl App {
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
     pub async fn impostor(&self) -> Self {
         let data = Arc::new(Data::create(Engine::Memory, 3));
-        Self::node(self.framework, data, self.clock.clone(), Some(self.origin.clone())).await
+        let mailer = data.mailbox.clone();
+        Self::node(self.framework, data, self.clock.clone(), mailer, Some(self.origin.clone())).await
     }
 
     /// Another node on the same store, with connections of its own.
     pub async fn another_node(&self) -> Self {
-        Self::node(self.framework, self.data.clone(), self.clock.clone(), Some(self.origin.clone())).await
+        self.another_node_mailing_by(self.data.mailbox.clone()).await
+    }
+
+    /// Another node that hands its mail to somebody else than the mailbox.
+    pub async fn another_node_mailing_by(&self, mailer: Arc<dyn Mailer>) -> Self {
+        let (data, clock) = (self.data.clone(), self.clock.clone());
+        Self::node(self.framework, data, clock, mailer, Some(self.origin.clone())).await
     }
 
     async fn node(
         framework: Framework,
         data: Arc<Data>,
         clock: Arc<ManualClock>,
+        mailer: Arc<dyn Mailer>,
         origin: Option<String>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let origin = origin.unwrap_or_else(|| format!("http://{address}"));
-        let service = Arc::new(IdentSphere::new(ports(&data, &data.master, clock.clone()), policy(&origin)));
+        let service = Arc::new(IdentSphere::new(ports(&data, mailer, clock.clone()), policy(&origin)));
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
         let mail = Arc::new(outbox(&origin, clock.clone()));
@@ -167,22 +177,22 @@ impl App {
     }
 }
 
-fn ports(data: &Data, master: &MasterKey, clock: Arc<ManualClock>) -> Ports {
+fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 2 };
     Ports {
         store: data.open(),
         hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
         vault: Arc::new(RepeatingVault::new(
-            Arc::new(RsaVault::new(RsaSize::Bits2048, master, Arc::new(OsRandom))),
+            Arc::new(RsaVault::new(RsaSize::Bits2048, &data.master, Arc::new(OsRandom))),
             data.next_key.clone(),
         )),
         clock,
         random: Arc::new(OsRandom),
         blobs: data.blobs.clone(),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
-        secrets: master.secrets(),
-        mailer: data.mailbox.clone(),
+        secrets: data.master.secrets(),
+        mailer,
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
-    EndScope, IdentSphere, Language, Login, Policy, Ports, Principal, RateLimits, Register, SignedIn, Visitor,
+    ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy, Ports, Principal,
+    RateLimits, Register, ResetPassword, SignedIn, UpdateProfile, Visitor,
 };
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_e2e::PASSWORD;
@@ -18,12 +19,14 @@ use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
 use identsphere_testkit::{Mailbox, Proxy, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
 
+const OTHER_PASSWORD: &str = "staple battery horse";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A service whose store is behind a proxy.
 struct Scene {
     service: IdentSphere,
     proxy: Proxy,
+    mailbox: Arc<Mailbox>,
     client: ClientInfo,
 }
 
@@ -33,10 +36,11 @@ impl Scene {
         let mut config = PgConfig::new(SecretString::new(proxy.url()));
         config.schema = SchemaName::parse(&fresh_schema_name()).unwrap();
         config.pool_size = 1;
-        let service = service(PgStore::open(&config).unwrap());
+        let mailbox = Arc::new(Mailbox::default());
+        let service = service(PgStore::open(&config).unwrap(), mailbox.clone());
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
-        Self { service, proxy, client: ClientInfo::default() }
+        Self { service, proxy, mailbox, client: ClientInfo::default() }
     }
 
     fn visitor(&self) -> Visitor<'_> {
@@ -61,6 +65,12 @@ impl Scene {
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
         let claims = self.service.verify_access_token(signed_in.access_token.expose()).unwrap();
         self.service.authenticate(&claims).await.unwrap()
+    }
+
+    /// The code, or the token of the link, in the newest mail of a kind.
+    async fn mailed(&self, email: &str, kind: &str) -> String {
+        while self.service.work_outbox().await.unwrap() > 0 {}
+        self.mailbox.secret(email, kind).unwrap()
     }
 }
 
@@ -153,7 +163,69 @@ async fn signing_out_also_reads_who_it_is() {
     assert_eq!(trips, 3);
 }
 
-fn service(store: PgStore) -> IdentSphere {
+#[tokio::test]
+async fn asking_for_mail_is_one_look_at_the_limits_and_one_write() {
+    let scene = Scene::new().await;
+    scene.register("a@example.com").await;
+    let visitor = scene.visitor();
+    for email in ["a@example.com", "nobody@example.com"] {
+        let code = round_trips!(scene, scene.service.request_code(email, &visitor).await.unwrap());
+        let reset = round_trips!(scene, scene.service.forgot_password(email, &visitor).await.unwrap());
+        assert_eq!((code, reset), (2, 2), "{email}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_mail_allows_is_redeemed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let mut trips = [0; 3];
+    for email in ["a@example.com", "b@example.com"] {
+        scene.register(email).await;
+        let token = scene.mailed(email, "verify_email").await;
+        scene.proxy.round_trips();
+        scene.service.verify_email(&token, &visitor).await.unwrap();
+        trips[0] = scene.proxy.round_trips();
+
+        scene.service.request_code(email, &visitor).await.unwrap();
+        let code = scene.mailed(email, "sign_in_code").await;
+        scene.proxy.round_trips();
+        scene.service.sign_in_with_code(EmailCode { email, code: &code }, &visitor).await.unwrap();
+        trips[1] = scene.proxy.round_trips();
+
+        scene.service.forgot_password(email, &visitor).await.unwrap();
+        let token = scene.mailed(email, "reset_password").await;
+        scene.proxy.round_trips();
+        let input = ResetPassword { token: &token, new_password: OTHER_PASSWORD };
+        scene.service.reset_password(input, &visitor).await.unwrap();
+        trips[2] = scene.proxy.round_trips();
+    }
+    // Limits, token, proof, write; limits, account, challenge, code, proof, write; limits, link, account, token, proof,
+    // password, write.
+    assert_eq!(trips, [4, 6, 7]);
+}
+
+#[tokio::test]
+async fn the_own_account_is_read_and_changed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    let read = round_trips!(scene, scene.service.profile(&who).await.unwrap());
+    let update = round_trips!(scene, {
+        let input = UpdateProfile { bio: Some("Programs"), ..UpdateProfile::default() };
+        scene.service.update_profile(&who, input, &scene.client).await.unwrap()
+    });
+    let mut passwords = [PASSWORD, OTHER_PASSWORD, PASSWORD].windows(2);
+    let password = round_trips!(scene, {
+        let [current_password, new_password] = passwords.next().unwrap() else { unreachable!() };
+        let input = ChangePassword { current_password, new_password, end: ChangeEnds::OtherSessions };
+        scene.service.change_password(&who, input, &visitor).await.unwrap()
+    });
+    // Change, write, read; limits, hash, change, sessions, write.
+    assert_eq!((read, update, password), (1, 3, 5));
+}
+
+fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
     let master = MasterKey::generate(&OsRandom);
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 1 };
@@ -166,7 +238,7 @@ fn service(store: PgStore) -> IdentSphere {
         blobs: Arc::new(ObjectBlobs::memory()),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: master.secrets(),
-        mailer: Arc::new(Mailbox::default()),
+        mailer: mailbox,
     };
     let policy = Policy {
         issuer: "https://id.example.com".to_owned(),

@@ -32,8 +32,8 @@ impl IdentSphere {
     /// on the account is gone.
     ///
     /// # Errors
-    /// [`Error::AuthenticationRequired`] for a link that is unknown, used, expired or made void;
-    /// [`Error::InvalidInput`] for a password that may not be chosen, which leaves the link as it is;
+    /// [`Error::AuthenticationRequired`] for a link that is unknown, used, expired or made void, and for a user who may
+    /// not sign in; [`Error::InvalidInput`] for a password that may not be chosen, which leaves the link as it is;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn reset_password(&self, input: ResetPassword<'_>, visitor: &Visitor<'_>) -> Result<(), Error> {
         let place = self.ports.hasher.place()?;
@@ -45,8 +45,9 @@ impl IdentSphere {
             self.store().find_reset(&hash, self.now()).await?.ok_or(Error::AuthenticationRequired)?;
         let record = self.store().find_sign_in(&pending.email).await?;
         let user = record
+            .filter(|record| record.user.status == UserStatus::Active && record.role.is_some())
             .map(|record| record.user)
-            .filter(|user| user.id == pending.user && user.status == UserStatus::Active)
+            .filter(|user| user.id == pending.user)
             .ok_or(Error::AuthenticationRequired)?;
         let password = Password::choose(input.new_password, Some(&pending.email))
             .map_err(|error| Error::InvalidInput(vec![FieldFault::new("new_password", error)]))?;

@@ -1,12 +1,12 @@
 //! What hostile pages make a visitor's browser send (CK-03 to CK-08, WB-04), and what strangers put into JSON (WB-07).
 
-use identsphere_e2e::{Caller, Request, unique, uuid_v7};
-use identsphere_http::{CsrfRule, ENDPOINTS};
+use identsphere_e2e::{Caller, Request, unique};
+use identsphere_http::{CsrfRule, ENDPOINTS, Route};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::both;
-use crate::world::{LISTED, World, sign_up};
+use crate::world::{LISTED, World, path, sign_up, with_body};
 
 both! {
     no_csrf_token_but_ones_own_lets_a_write_pass,
@@ -18,15 +18,15 @@ both! {
     fields_that_nobody_asked_for_have_no_effect,
 }
 
-/// Every write that a cookie authenticates: method and path.
-fn cookie_writes() -> Vec<(Method, String)> {
+/// Every write that a cookie authenticates: method, path and route.
+fn cookie_writes() -> Vec<(Method, String, &'static Route)> {
     let routes =
         ENDPOINTS.iter().flat_map(|endpoint| endpoint.routes.iter().map(move |route| (endpoint, route)));
     routes
         .filter(|(_, route)| route.csrf == CsrfRule::CookieWrite)
         .map(|(endpoint, route)| {
             let method = Method::from_bytes(route.method.name().as_bytes()).unwrap();
-            (method, endpoint.path.replace("{id}", &uuid_v7()))
+            (method, path(endpoint), route)
         })
         .collect()
 }
@@ -61,17 +61,17 @@ async fn no_csrf_token_but_ones_own_lets_a_write_pass(world: World) {
         format!("{random}.{}", "A".repeat(tag.len())),
     ];
     let writes = cookie_writes();
-    assert!(writes.len() >= 3, "{writes:?}");
-    for (method, path) in writes {
+    assert!(writes.len() >= 3);
+    for (method, path, route) in writes {
         for token in &planted {
             // The same in header and cookie, as a sibling subdomain could plant it, and in one of them only.
             for (header, cookie) in [(token, token), (token, &own), (&own, token)] {
                 let request = with_cookies(victim.request(method.clone(), &path), &victim, cookie);
-                let answer = request.header("x-csrf-token", header).send().await;
+                let answer = with_body(request, route).header("x-csrf-token", header).send().await;
                 answer.assert_error(403, "csrf_failed");
             }
         }
-        let bare = victim.request(method.clone(), &path).send().await;
+        let bare = with_body(victim.request(method.clone(), &path), route).send().await;
         bare.assert_error(403, "csrf_failed");
     }
     victim.get("/v1/auth/session").send().await.assert_status(200);
@@ -245,11 +245,21 @@ async fn no_write_hides_behind_another_method(world: World) {
     }
     for endpoint in ENDPOINTS {
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "PROPFIND", "delete", "Post"] {
-            let path = endpoint.path.replace("{id}", &uuid_v7());
+            let path = path(endpoint);
+            let is_write = |route: &Route| route.csrf != CsrfRule::ReadOnly && route.method.name() == method;
+            let expected: &[u16] = if endpoint.is_for_development() {
+                // What is for development alone does not exist here.
+                &[404]
+            } else if endpoint.routes.iter().any(is_write) {
+                // Its own write, without a body.
+                &[415]
+            } else if endpoint.path.contains('{') {
+                &[404, 405]
+            } else {
+                &[200, 405]
+            };
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let answer = world.caller().request(method, &path).bearer(&victim.access).send().await;
-            // What is for development alone does not exist here.
-            let expected: &[u16] = if endpoint.is_for_development() { &[404] } else { &[200, 405] };
             assert!(expected.contains(&answer.status), "{path}: {}", answer.status);
         }
     }

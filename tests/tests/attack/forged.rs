@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::both;
 use crate::forge::{Bait, corpus};
-use crate::world::World;
+use crate::world::{World, path, with_body};
 
 both! {
     forged_access_tokens_are_refused_wherever_a_token_is_taken,
@@ -128,10 +128,12 @@ async fn tokens_that_were_once_good_are_refused(world: World) {
     world.clock.advance(std::time::Duration::from_secs(900));
     for endpoint in ENDPOINTS {
         for route in endpoint.routes.iter().filter(|route| route.auth == AuthRule::User) {
-            let path = endpoint.path.replace("{id}", &uuid_v7());
+            let path = path(endpoint);
             let method = Method::from_bytes(route.method.name().as_bytes()).unwrap();
             for token in [&ended.access, &expired.access, &expired.refresh] {
-                let answer = world.caller().request(method.clone(), &path).bearer(token).send().await;
+                let caller = world.caller();
+                let request = with_body(caller.request(method.clone(), &path), route);
+                let answer = request.bearer(token).send().await;
                 answer.assert_error(401, "authentication_required");
             }
         }

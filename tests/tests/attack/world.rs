@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports, Store};
 use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
-use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, unique};
-use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
+use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, Request, unique, uuid_v7};
+use identsphere_http::{
+    BodyRule, CookieSettings, Drain, Endpoint, HttpConfig, Origin, Route, SameSite, Transport,
+};
 use identsphere_kernel::{Clock, Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_store_memory::MemoryStore;
@@ -23,6 +25,20 @@ use crate::watched::Watched;
 
 /// The one foreign origin whose pages may call.
 pub const LISTED: &str = "https://app.example.org";
+
+/// A path of this endpoint that leads to nothing of anybody.
+pub fn path(endpoint: &Endpoint) -> String {
+    endpoint.path.replace("{id}", &uuid_v7()).replace("{name}", &uuid_v7())
+}
+
+/// With a body of the type that is due, so that it is not for the type that the request is refused.
+pub fn with_body<'a>(request: Request<'a>, route: &Route) -> Request<'a> {
+    match route.body {
+        BodyRule::None | BodyRule::Optional(..) => request,
+        BodyRule::Required(..) => request.body("application/json", "{}"),
+        BodyRule::Multipart(..) => request.body("multipart/form-data; boundary=b", "--b--\r\n"),
+    }
+}
 
 /// A running service and the means of its attackers' dreams.
 pub struct World {

@@ -18,6 +18,7 @@
 mod clocks;
 mod disk;
 mod load;
+mod mail;
 mod migrations;
 mod node;
 mod nodes;

@@ -280,6 +280,18 @@ impl Client {
         self.send(self.http.post(format!("{}{path}", self.base)).json(body)).await
     }
 
+    /// Posts as somebody, or as nobody. JSON `null` is no body.
+    pub(crate) async fn post_as(&self, access: Option<&str>, path: &str, body: &Value) -> Option<Answer> {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        if let Some(access) = access {
+            request = request.bearer_auth(access);
+        }
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        self.send(request).await
+    }
+
     pub(crate) async fn try_register(&self, email: &str) -> Option<Answer> {
         let request = json!({
             "email": email, "password": PASSWORD, "organization_name": "Acme", "token_transport": "bearer",
