@@ -1,6 +1,7 @@
 //! A browser without a window, driven over WebDriver (W3C) by the few commands that are needed here.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -179,11 +180,23 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It takes its browser with it when it is asked to end.
-        let asked = Command::new("kill").arg(self.driver.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.driver.kill();
-        }
+        // The driver does not take its browser with it: the session has to be ended first.
+        let ended = self.end_session();
+        // It may have ended already.
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
+        assert!(ended.is_ok() || std::thread::panicking(), "the browser is still running: {ended:?}");
+    }
+}
+
+impl Browser {
+    /// Closes the browser, and waits until that is done.
+    fn end_session(&self) -> std::io::Result<String> {
+        let (address, path) = self.session.trim_start_matches("http://").split_once('/').unwrap();
+        let mut stream = TcpStream::connect(address)?;
+        write!(stream, "DELETE /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(line)
     }
 }
