@@ -38,6 +38,14 @@ schemathesis:
 bench:
     scripts/bench --write
 
+# What calls cost as users and sessions grow to millions; rewrites the tables in docs/performance.md.
+bench-scale:
+    scripts/bench-scale --write
+
+# The hot functions, each alone.
+bench-functions:
+    cargo bench --locked -p identsphere-bench-functions --bench functions
+
 # Forged tokens, hostile pages, smuggled requests, bombs and 5,000 slow clients; about three minutes.
 proof-attack:
     cargo test --locked -p identsphere-e2e --test attack

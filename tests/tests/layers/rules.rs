@@ -136,6 +136,13 @@ pub(crate) const LAYERS: &[Layer] = &[
         tests_use: &[],
         why: "the server is measured from outside, as its users meet it",
     },
+    Layer {
+        name: "function benches",
+        members: &["identsphere-bench-functions"],
+        uses: &["kernel", "domains", "core", "http", "outside", "testkit"],
+        tests_use: &[],
+        why: "functions are measured where they are, in a service without a socket",
+    },
 ];
 
 /// Crates of others, and the only ones of ours that may name them. A pattern may end in `*`.
@@ -213,7 +220,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "identsphere-e2e",
             "identsphere-bench",
         ],
-        tests_in: &[],
+        tests_in: &["identsphere-bench-functions"],
         why: "domains decide; they neither wait nor spawn",
     },
     Outsider {
@@ -273,6 +280,12 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         only_in: &["identsphere-e2e"],
         tests_in: &["identsphere-server"],
         why: "nothing calls out yet; each outside system gets an adapter of its own",
+    },
+    Outsider {
+        crates: &["criterion"],
+        only_in: &[],
+        tests_in: &["identsphere-bench-functions"],
+        why: "measurements are no tests: nothing that tests run is timed",
     },
     Outsider {
         crates: &["anyhow", "eyre", "color-eyre"],
