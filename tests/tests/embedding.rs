@@ -25,6 +25,7 @@ macro_rules! on_both_frameworks {
 
 on_both_frameworks! {
     a_host_keeps_its_routes_and_its_own_404,
+    pages_are_the_hosts_unless_it_asks_for_ours,
     below_our_scope_everything_is_ours,
     handlers_of_the_host_know_who_calls,
     a_permission_guards_routes_of_the_host,
@@ -38,7 +39,7 @@ struct Host {
 }
 
 impl Host {
-    /// Beside the routes of the service there are: `/hello` for everybody, `/whoami` (GET and POST) for users,
+    /// Beside the routes of the service there are: `/hello` and `/account` for everybody, `/whoami` (GET and POST) for users,
     /// `/maybe` for both, `/end` for those who may delete the organisation, `/never` for those who may do what nobody may.
     fn start(service: &Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -80,6 +81,7 @@ fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
             Host::new()
                 .configure(mount(app.clone()))
                 .route("/hello", web::get().to(async || "hello"))
+                .route("/account", web::get().to(async || "the host's"))
                 .route("/whoami", web::get().to(whoami))
                 .route("/whoami", web::post().to(whoami))
                 .route("/maybe", web::get().to(maybe))
@@ -128,6 +130,7 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     };
     let router = Router::new()
         .route("/hello", get(async || "hello"))
+        .route("/account", get(async || "the host's"))
         .route("/whoami", get(whoami).post(whoami))
         .route("/maybe", get(maybe))
         .merge(guarded("/end", Permission::ORG_DELETE))
@@ -160,6 +163,14 @@ async fn a_host_keeps_its_routes_and_its_own_404(service: Service) {
     unknown.assert_status(404);
     assert!(unknown.body.is_empty());
     host.caller().get("/healthz").send().await.assert_status(200);
+}
+
+async fn pages_are_the_hosts_unless_it_asks_for_ours(service: Service) {
+    let host = Host::start(&service);
+    assert_eq!(host.caller().get("/account").send().await.body, b"the host's"[..]);
+    for path in ["/verify-email", "/reset-password", "/not-me"] {
+        host.caller().get(path).send().await.assert_status(404);
+    }
 }
 
 async fn below_our_scope_everything_is_ours(service: Service) {

@@ -75,17 +75,18 @@ impl<'a> ProfileView<'a> {
 pub(crate) struct ProfileBody {
     /// The name to show to people.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 200, examples("Ada Lovelace"))]
+    #[schema(value_type = Option<String>, max_length = 200, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$", examples("Ada Lovelace"))]
     pub(crate) display_name: Text,
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 200, examples("Mathematician"))]
+    #[schema(value_type = Option<String>, max_length = 200, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$", examples("Mathematician"))]
     pub(crate) job_title: Text,
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 50, examples("+44 20 7946 0958"))]
+    #[schema(value_type = Option<String>, max_length = 50, pattern = r"^[^\u0000-\u001F\u007F-\u009F]*$", examples("+44 20 7946 0958"))]
     pub(crate) phone_number: Text,
     /// May have several lines.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 2000, examples("Weaves algebraical patterns."))]
+    #[schema(value_type = Option<String>, max_length = 2000,
+        pattern = r"^(?:[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]|\r\n)*$", examples("Weaves algebraical patterns."))]
     pub(crate) bio: Text,
     /// Replaced as a whole. At most 16 KiB of JSON, 16 levels deep.
     #[serde(default)]

@@ -113,8 +113,10 @@ async fn routes_for_users_refuse_everybody_else() {
     for (endpoint, route) in routes().filter(|(_, route)| route.auth == AuthRule::User) {
         for credential in credentials {
             let mut request = Request::new(route.method.name(), &path_of(endpoint));
-            if matches!(route.body, BodyRule::Required(..)) {
-                request = request.body("application/json", "{}");
+            match route.body {
+                BodyRule::Required(..) => request = request.body("application/json", "{}"),
+                BodyRule::Multipart(..) => request = request.body("multipart/form-data; boundary=x", ""),
+                BodyRule::None | BodyRule::Optional(..) => {}
             }
             if let Some((name, value)) = credential {
                 request = request.field(name, value);
