@@ -71,6 +71,7 @@ impl Service {
             cors_origins: vec![],
             trusted_proxies: vec![],
             public_max_age: Duration::from_secs(300),
+            app_name: "Bench".to_owned(),
             drain: Drain::default(),
             development_mail: None,
         };
