@@ -115,7 +115,8 @@ impl Browser {
     pub(crate) async fn enter_the_other_tab(&self) {
         let here = self.tab().await;
         let tabs = self.get("/window/handles").await;
-        let mut others = tabs.as_array().unwrap().iter().filter_map(Value::as_str).filter(|tab| **tab != *here);
+        let mut others =
+            tabs.as_array().unwrap().iter().filter_map(Value::as_str).filter(|tab| **tab != *here);
         let newest = others.next_back().unwrap_or_else(|| panic!("no other tab")).to_owned();
         self.request(Method::DELETE, "/window", None).await;
         self.enter_tab(&newest).await;
