@@ -22,7 +22,7 @@ pub(crate) fn head(parts: &Parts) -> Head<'_> {
 }
 
 /// The most of an unwanted body that is read so that its sender gets to see the answer.
-const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
+const MAX_DISCARDED: usize = 32 * 1_024 * 1_024;
 /// How long that may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
