@@ -19,7 +19,6 @@ pub use profile::{
     ProfileChange, ReplacedAvatar, tombstone,
 };
 pub use proof::{
-    CodeChallenge, CodeKey, EmailVerification, LinkPurpose, LinkToken, PasswordReset, SignInCode,
-    VerificationKind,
+    CodeChallenge, CodeKey, EmailVerification, PasswordReset, SignInCode, VerificationKind,
 };
 pub use user::{DisplayName, FieldError, User, UserStatus};

@@ -80,7 +80,7 @@ pub use register::Register;
 pub use reset_password::ResetPassword;
 pub use service::{IdentSphere, Ports, Secrets};
 pub use store::{
-    Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
+    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
     SignInRecord, Store, Tx,
 };
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};

@@ -64,6 +64,8 @@ impl IdentSphere {
             home_organization: organization,
             status: UserStatus::Active,
             display_name,
+            mfa_enabled: false,
+            passkey_enabled: false,
             created_at: now,
             updated_at: now,
         };

@@ -1,8 +1,7 @@
 //! The cookies that carry a session in a browser (contract §3.2).
 
 use bytes::Bytes;
-use identsphere_accounts::LinkToken;
-use identsphere_kernel::{Duration, SecretString, SecureRandom, TokenHash};
+use identsphere_kernel::{Duration, OpaqueToken, SecretString, SecureRandom, TokenHash, TokenPurpose};
 
 use crate::failure::Failure;
 use crate::head::Head;
@@ -182,7 +181,7 @@ pub(crate) struct Cookies<'a> {
 
 /// What a browser is known by from one sign-in to the next, so that its user can be told of others. It opens nothing.
 #[derive(Debug)]
-pub(crate) struct Device(LinkToken);
+pub(crate) struct Device(OpaqueToken);
 
 impl Device {
     /// As long as browsers keep a cookie (RFC 6265bis §5.5).
@@ -190,12 +189,12 @@ impl Device {
 
     /// The browser that holds this cookie; a new one if it holds none.
     pub(crate) fn of(cookie: Option<&str>, random: &dyn SecureRandom) -> Self {
-        Self(cookie.and_then(LinkToken::read).unwrap_or_else(|| LinkToken::new(random)))
+        Self(cookie.and_then(OpaqueToken::read).unwrap_or_else(|| OpaqueToken::new(random)))
     }
 
     /// What a store keeps of it.
     pub(crate) fn hash(&self) -> TokenHash {
-        TokenHash::of(self.0.expose().as_bytes())
+        self.0.hash(TokenPurpose::KnownBrowser)
     }
 }
 

@@ -222,7 +222,7 @@ impl<'a> AuthUserView<'a> {
             project_id: None,
             auth_method: session.auth_method.name(),
             session_family_id: Some(session.id),
-            mfa_verified_at: None,
+            mfa_verified_at: session.mfa_verified_at.map(Timestamp::unix_seconds),
             scopes: Vec::new(),
             allowed_ips: Vec::new(),
             allowed_referrers: Vec::new(),

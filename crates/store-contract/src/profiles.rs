@@ -30,8 +30,6 @@ pub(crate) async fn a_profile_comes_back_exactly_as_given(scene: &Scene) {
         let expected = ProfileRecord {
             user: user.clone(),
             profile: profile.clone(),
-            mfa_enabled: false,
-            passkey_enabled: false,
         };
         assert_eq!(found, Some(expected), "{change:?}");
         assert_eq!(scene.find_sign_in(&account).await.unwrap().user, user);

@@ -196,7 +196,7 @@ impl Data {
 
     pub(crate) fn profile(&self, user: UserId) -> Option<ProfileRecord> {
         let UserRow { user, profile, .. } = self.active(user)?.clone();
-        Some(ProfileRecord { user, profile, mfa_enabled: false, passkey_enabled: false })
+        Some(ProfileRecord { user, profile })
     }
 
     pub(crate) fn update_profile(&mut self, user: UserId, change: &ProfileChange, at: Timestamp) -> bool {
