@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
 use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits};
-use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{HashScheme, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
@@ -190,6 +191,7 @@ fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports
         clock,
         random: Arc::new(OsRandom),
         blobs: data.blobs.clone(),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
         secrets: data.master.secrets(),
         mailer,
@@ -215,6 +217,8 @@ fn policy(origin: &str) -> Policy {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: origin.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![origin.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

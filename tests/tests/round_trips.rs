@@ -10,8 +10,11 @@ use identsphere_core::{
     ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy, Ports, Principal,
     RateLimits, Register, ResetPassword, SignedIn, UpdateProfile, Visitor,
 };
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
 use identsphere_e2e::PASSWORD;
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::ClientInfo;
@@ -236,6 +239,7 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         blobs: Arc::new(ObjectBlobs::memory()),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: master.secrets(),
         mailer: mailbox,
@@ -253,6 +257,13 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: "https://id.example.com".to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new(
+            "localhost",
+            "IdentSphere",
+            vec!["https://id.example.com".to_owned()],
+        )
+        .unwrap(),
         rbac: RbacConfig::default_matrix(),
     };
     IdentSphere::new(ports, policy)

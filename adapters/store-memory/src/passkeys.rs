@@ -92,7 +92,9 @@ impl State {
         }
         let begun = self.passkeys.begun.iter().filter(|(_, ceremony)| ceremony.user == Some(owner));
         let begun: Vec<[u8; 32]> = begun.map(|(hash, _)| *hash).collect();
-        begun.iter().for_each(|hash| drop(self.passkeys.begun.remove_mut(hash)));
+        for hash in begun {
+            self.passkeys.begun.remove_mut(&hash);
+        }
         self.note_passkeys(owner, at);
         if let Some(record) = self.users.get_mut(owner) {
             record.handle = None;

@@ -108,15 +108,13 @@ impl Sessions {
         let theirs: Vec<SessionId> =
             self.live_of(owner, at).filter(rests_on_it).map(|session| session.id).collect();
         let (spared, others): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|id| Some(*id) == spare);
-        for session in spared.into_iter().filter_map(|id| self.by_id.get(&id).cloned()) {
-            let session = Session {
-                aal: AssuranceLevel::Aal1,
-                second_factor: None,
-                passkey: None,
-                mfa_verified_at: None,
-                ..session.session
-            };
-            self.by_id.insert_mut(session.id, SessionRecord { session, revoked_at: None });
+        for id in spared {
+            if let Some(SessionRecord { session, .. }) = self.by_id.get_mut(&id) {
+                session.aal = AssuranceLevel::Aal1;
+                session.second_factor = None;
+                session.passkey = None;
+                session.mfa_verified_at = None;
+            }
         }
         others.into_iter().filter(|id| self.revoke(*id, owner, at)).collect()
     }

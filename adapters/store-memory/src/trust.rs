@@ -45,7 +45,9 @@ impl Trust {
             .filter(|(_, record)| record.pending.user == user)
             .map(|(hash, _)| *hash)
             .collect();
-        theirs.iter().for_each(|hash| drop(self.pending.remove_mut(hash)));
+        for hash in theirs {
+            self.pending.remove_mut(&hash);
+        }
     }
 
     fn sweep_pending(&mut self, now: Timestamp, limit: usize) -> usize {
@@ -87,7 +89,9 @@ impl Trust {
     fn remove_all(&mut self, owner: UserId) {
         let theirs = self.browsers.values().filter(|browser| browser.user == owner);
         let theirs: Vec<TrustedBrowserId> = theirs.map(|browser| browser.id).collect();
-        theirs.iter().for_each(|id| drop(self.browsers.remove_mut(id)));
+        for id in theirs {
+            self.browsers.remove_mut(&id);
+        }
     }
 
     fn sweep_browsers(&mut self, now: Timestamp, limit: usize) -> usize {
@@ -176,8 +180,7 @@ impl TrustStore for MemoryStore {
     async fn list_trusted(&self, user: UserId, now: Timestamp) -> Result<Vec<TrustedBrowser>, StoreError> {
         let state = self.snapshot();
         let live = |browser: &&TrustedBrowser| browser.user == user && now < browser.expires_at;
-        let mut browsers: Vec<TrustedBrowser> =
-            state.trust.browsers.values().filter(live).cloned().collect();
+        let mut browsers: Vec<TrustedBrowser> = state.trust.browsers.values().filter(live).cloned().collect();
         browsers.sort_by_key(|browser| Reverse((browser.created_at, browser.id)));
         Ok(browsers)
     }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Secrets};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Reply, SameSite, Transport,
 };
@@ -58,6 +61,7 @@ impl Service {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             blobs: Arc::new(ObjectBlobs::memory()),
+            signatures: Arc::new(PasskeySignatures),
             pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: secrets.clone(),
             mailer: Arc::new(Mailbox::default()),
@@ -132,6 +136,8 @@ fn policy() -> Policy {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: BASE.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn join(
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         blobs: Arc::new(blobs(settings)?),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(PICTURES_AT_A_TIME)),
         secrets: master_key.secrets(),
         mailer,
@@ -179,6 +180,8 @@ fn policy(settings: &Settings) -> Policy {
         keys: key_policy(settings),
         limits: settings.rate_limits.then(RateLimits::standard),
         frontend_url: settings.mail.site().to_owned(),
+        step_up_ttl: tokens.step_up_ttl,
+        relying_party: relying_party(settings)?,
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -1,8 +1,6 @@
 //! What becomes of a question for mail once it is looked up who asked.
 
-use identsphere_accounts::{
-    CodeChallenge, PasswordReset, SignInCode, User, UserStatus,
-};
+use identsphere_accounts::{CodeChallenge, PasswordReset, SignInCode, User, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{MailId, OpaqueToken, TokenPurpose};
 

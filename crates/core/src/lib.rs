@@ -80,8 +80,8 @@ pub use register::Register;
 pub use reset_password::ResetPassword;
 pub use service::{IdentSphere, Ports, Secrets};
 pub use store::{
-    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
-    SignInRecord, Store, Tx,
+    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Tx,
 };
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};
 pub use visitor::Visitor;

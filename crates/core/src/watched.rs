@@ -23,9 +23,9 @@ use tokio::sync::Notify;
 
 use crate::recent::RecentPrincipals;
 use crate::{
-    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, PasskeySignIn, Principal,
-    PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, PasskeySignIn,
+    Principal, PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation,
+    Schema, SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
 };
 
 /// A store whose changes are told.

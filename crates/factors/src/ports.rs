@@ -42,12 +42,8 @@ pub trait FactorRepo: Send {
     /// Accepts a code of this time step, once: false, changing nothing, unless the user is active and has exactly this
     /// sealed secret, confirmed, and its last step is older ([`accepts`](crate::totp::accepts)). Of several at once with one step, one
     /// gets true (MF-02).
-    async fn advance_step(
-        &mut self,
-        user: UserId,
-        sealed: &[u8],
-        step: TimeStep,
-    ) -> Result<bool, StoreError>;
+    async fn advance_step(&mut self, user: UserId, sealed: &[u8], step: TimeStep)
+    -> Result<bool, StoreError>;
 
     /// Removes the authenticator, confirmed or not, and every recovery code. Whether there was a confirmed one; of several
     /// at once, one gets true. Clears `mfa_enabled`.
@@ -64,11 +60,8 @@ pub trait FactorRepo: Send {
 
     /// Spends a recovery code, once: how many are left, or `None` when the user has no such code (any more). Of several at
     /// once with one code, one gets it.
-    async fn take_recovery_code(
-        &mut self,
-        user: UserId,
-        hash: &TokenHash,
-    ) -> Result<Option<u32>, StoreError>;
+    async fn take_recovery_code(&mut self, user: UserId, hash: &TokenHash)
+    -> Result<Option<u32>, StoreError>;
 }
 
 /// Look-ups of authenticators and recovery codes. Each is one statement.

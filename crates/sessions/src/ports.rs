@@ -1,9 +1,7 @@
 //! Where sessions are kept. Reads that join sessions with other domains are `identsphere-core`'s.
 
 use async_trait::async_trait;
-use identsphere_kernel::{
-    PasskeyId, SessionId, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId,
-};
+use identsphere_kernel::{PasskeyId, SessionId, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
 
 use crate::{
     PendingAttempt, PendingSignIn, RefreshState, RemovedFactor, RevocationReason, SecondFactor, Session,

@@ -27,10 +27,7 @@ pub(crate) async fn a_profile_comes_back_exactly_as_given(scene: &Scene) {
         assert!(update(scene, user.id, &change).await);
         change.apply(&mut user, &mut profile, scene.now());
         let found = find(scene, user.id).await;
-        let expected = ProfileRecord {
-            user: user.clone(),
-            profile: profile.clone(),
-        };
+        let expected = ProfileRecord { user: user.clone(), profile: profile.clone() };
         assert_eq!(found, Some(expected), "{change:?}");
         assert_eq!(scene.find_sign_in(&account).await.unwrap().user, user);
     }

@@ -9,8 +9,8 @@ use identsphere_accounts::{
 use identsphere_audit::{Actor, AuditAction, AuditEvent, AuditStatus};
 use identsphere_core::{RefreshRotation, Store, Tx};
 use identsphere_kernel::{
-    AuditEventId, Clock, Duration, Email, OrganizationId, PasskeyId, SecureRandom, SessionId, StoreError, Timestamp,
-    TokenHash, UserId,
+    AuditEventId, Clock, Duration, Email, OrganizationId, PasskeyId, SecureRandom, SessionId, StoreError,
+    Timestamp, TokenHash, UserId,
 };
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
 use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, SecondFactor, Session};

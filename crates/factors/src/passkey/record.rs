@@ -60,13 +60,7 @@ pub struct NewCredential {
 impl NewCredential {
     /// The passkey that it becomes (§7.1 step 27), called after the model of its authenticator until its owner says otherwise. That no user has a credential of this id (step 26) is for the store
     /// to say, by a unique index.
-    pub fn into_passkey(
-        self,
-        id: PasskeyId,
-        user: UserId,
-        label: Option<Label>,
-        now: Timestamp,
-    ) -> Passkey {
+    pub fn into_passkey(self, id: PasskeyId, user: UserId, label: Option<Label>, now: Timestamp) -> Passkey {
         Passkey {
             id,
             user,

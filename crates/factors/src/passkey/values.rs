@@ -1,7 +1,5 @@
 //! The small values of the ceremonies.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identsphere_kernel::SecureRandom;
