@@ -47,7 +47,7 @@ impl Scene {
     }
 
     fn visitor(&self) -> Visitor<'_> {
-        Visitor { client: &self.client, device: None, language: Language::En }
+        Visitor::without_cookies(&self.client, Language::En)
     }
 
     async fn register(&self, email: &str) -> SignedIn {

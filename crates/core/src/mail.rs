@@ -116,6 +116,42 @@ pub enum MailContent {
         /// Where to end that session.
         link: MailSecret,
     },
+    /// Sign-ins take a code of your authenticator from now on.
+    MfaEnabled {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Sign-ins take no second factor any more.
+    MfaDisabled {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Somebody signed in with one of your recovery codes.
+    RecoveryCodeUsed {
+        /// When.
+        at: Timestamp,
+        /// How many are left.
+        left: u32,
+    },
+    /// You have other recovery codes now.
+    RecoveryCodesReplaced {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// You have a passkey more.
+    PasskeyAdded {
+        /// Since when.
+        at: Timestamp,
+        /// What it is called.
+        label: String,
+    },
+    /// You have a passkey less.
+    PasskeyRemoved {
+        /// Since when.
+        at: Timestamp,
+        /// What it was called.
+        label: String,
+    },
     /// Your account was deleted.
     AccountDeleted,
 }
@@ -132,6 +168,12 @@ impl MailContent {
             Self::ResetPassword { .. } => "reset_password",
             Self::PasswordChanged { .. } => "password_changed",
             Self::NewSignIn { .. } => "new_sign_in",
+            Self::MfaEnabled { .. } => "mfa_enabled",
+            Self::MfaDisabled { .. } => "mfa_disabled",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
+            Self::PasskeyAdded { .. } => "passkey_added",
+            Self::PasskeyRemoved { .. } => "passkey_removed",
             Self::AccountDeleted => "account_deleted",
         }
     }

@@ -7,6 +7,7 @@ use identsphere_organizations::{Membership, Organization, OrganizationName, Role
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
+use crate::issue::Entrance;
 use crate::verify_email::Confirmation;
 use crate::{BucketKey, Error, FieldFault, IdentSphere, Principal, SignedIn, Take, Visitor};
 
@@ -69,8 +70,8 @@ impl IdentSphere {
             created_at: now,
             updated_at: now,
         };
-        let (principal, refresh_token) =
-            self.open_session(user, organization, Role::OWNER, AuthMethod::Password, client);
+        let entrance = Entrance::by(AuthMethod::Password);
+        let (principal, refresh_token) = self.open_session(user, Role::OWNER, entrance, client);
         let signed_in = self.issue(principal, &refresh_token)?;
         let Principal { user, .. } = &signed_in.principal;
         let confirmation =

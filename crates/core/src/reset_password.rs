@@ -75,7 +75,7 @@ impl IdentSphere {
             Some(MailboxProof::First) => self.reclaim(&mut *tx, &user, visitor.client).await?,
         }
         tx.users().replace_password(user.id, Some(&new_hash), now).await?;
-        tx.proofs().void_proofs(user.id).await?;
+        self.void_everything(&mut *tx, user.id).await?;
         tx.sessions().revoke_all(user.id, None, RevocationReason::PasswordReset, now).await?;
         tx.outbox().post(&notice).await?;
         tx.audit().append(&consumed).await?;
