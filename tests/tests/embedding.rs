@@ -63,7 +63,7 @@ const NEVER: &str = "host.never";
 
 fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     use actix_web::{App as Host, HttpServer, web};
-    use identsphere_actix::{AuthSession, OptionalAuthSession, RequirePermission, mount};
+    use identsphere_actix::{AuthSession, OptionalAuthSession, Require, mount};
 
     async fn whoami(session: AuthSession) -> String {
         session.0.user.email.as_str().to_owned()
@@ -76,7 +76,7 @@ fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
     let serve = move || {
         HttpServer::new(move || {
             let guarded = |path: &str, permission| {
-                web::resource(path).wrap(RequirePermission(permission)).route(web::get().to(whoami))
+                web::resource(path).wrap(Require::permission(permission)).route(web::get().to(whoami))
             };
             Host::new()
                 .configure(mount(app.clone()))
@@ -102,9 +102,7 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     use axum::extract::FromRef;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use identsphere_axum::{
-        AuthSession, OptionalAuthSession, RequirePermission, mount, require_permission, serve,
-    };
+    use identsphere_axum::{AuthSession, OptionalAuthSession, Require, mount, require, serve};
 
     #[derive(Clone)]
     struct State(App);
@@ -124,9 +122,9 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     }
 
     let guarded = |path: &str, permission| {
-        let guard = RequirePermission { app: app.clone(), permission };
+        let guard = Require::permission(app.clone(), permission);
         let router = Router::new().route(path, get(whoami));
-        router.route_layer(from_fn_with_state(guard, require_permission))
+        router.route_layer(from_fn_with_state(guard, require))
     };
     let router = Router::new()
         .route("/hello", get(async || "hello"))

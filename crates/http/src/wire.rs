@@ -1,6 +1,8 @@
 //! What travels: bodies that come in, views that go out (contract §5).
 
 pub(crate) mod email;
+pub(crate) mod mfa;
+pub(crate) mod passkeys;
 
 use identsphere_core::{Authorizer, Principal};
 use identsphere_kernel::{OrganizationId, SessionId, Timestamp, UserId};
