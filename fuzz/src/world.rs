@@ -7,11 +7,13 @@ use std::sync::{Arc, OnceLock};
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_accounts::Password;
 use identsphere_core::{IdentSphere, Policy, Ports};
-use identsphere_crypto::{PasskeySignatures, HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Origin, Reply, SameSite, Transport,
 };
-use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_store_memory::MemoryStore;
@@ -137,7 +139,7 @@ fn policy() -> Policy {
         limits: None,
         frontend_url: "http://localhost".to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
-        relying_party: RelyingParty::new("localhost", "IdentSphere", vec!["http://localhost".to_owned()]).unwrap(),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -259,7 +259,7 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
         frontend_url: "https://id.example.com".to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
         relying_party: RelyingParty::new(
-            "localhost",
+            "id.example.com",
             "IdentSphere",
             vec!["https://id.example.com".to_owned()],
         )

@@ -9,7 +9,7 @@ use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Secrets};
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
 };
-use identsphere_factors::passkey::RelyingParty;
+use identsphere_factors::passkey::{RelyingParty, RelyingPartyError};
 use identsphere_http::{
     App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Reply, SameSite, Transport,
 };
@@ -66,7 +66,7 @@ impl Service {
             secrets: secrets.clone(),
             mailer: Arc::new(Mailbox::default()),
         };
-        let core = Arc::new(IdentSphere::new(ports, policy()));
+        let core = Arc::new(IdentSphere::new(ports, policy()?));
         core.prepare().await?;
         let config = HttpConfig {
             base_url: BASE.parse()?,
@@ -122,8 +122,8 @@ impl Service {
     }
 }
 
-fn policy() -> Policy {
-    Policy {
+fn policy() -> Result<Policy, RelyingPartyError> {
+    Ok(Policy {
         issuer: BASE.to_owned(),
         audience: None,
         access_ttl: Duration::from_secs(900),
@@ -137,7 +137,7 @@ fn policy() -> Policy {
         limits: Some(RateLimits::standard()),
         frontend_url: BASE.to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
-        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()])?,
         rbac: RbacConfig::default_matrix(),
-    }
+    })
 }

@@ -116,38 +116,38 @@ pub enum MailContent {
         /// Where to end that session.
         link: MailSecret,
     },
-    /// Sign-ins take a code of your authenticator from now on.
+    /// Your account asks for a second factor now.
     MfaEnabled {
-        /// Since when.
+        /// When.
         at: Timestamp,
     },
-    /// Sign-ins take no second factor any more.
+    /// Your account asks for no second factor any more.
     MfaDisabled {
-        /// Since when.
+        /// When.
         at: Timestamp,
     },
-    /// Somebody signed in with one of your recovery codes.
+    /// Somebody signed in with a recovery code, which is used up.
     RecoveryCodeUsed {
         /// When.
         at: Timestamp,
-        /// How many are left.
+        /// How many codes are left.
         left: u32,
     },
-    /// You have other recovery codes now.
+    /// There are new recovery codes, and the ones before are worth nothing.
     RecoveryCodesReplaced {
-        /// Since when.
+        /// When.
         at: Timestamp,
     },
-    /// You have a passkey more.
+    /// Your account has one passkey more.
     PasskeyAdded {
-        /// Since when.
+        /// When.
         at: Timestamp,
         /// What it is called.
         label: String,
     },
-    /// You have a passkey less.
+    /// Your account has one passkey less.
     PasskeyRemoved {
-        /// Since when.
+        /// When.
         at: Timestamp,
         /// What it was called.
         label: String,

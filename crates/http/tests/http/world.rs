@@ -92,7 +92,7 @@ fn policy() -> Policy {
         limits: Some(RateLimits::standard()),
         frontend_url: BASE.to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
-        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }
