@@ -81,6 +81,7 @@ pub trait SessionRepo: Send {
 #[async_trait]
 pub trait PendingRepo: Send {
     /// Keeps one, with no attempt counted. The user must have been inserted before. May be held back until commit.
+    /// Conflict: `mfa_challenges_pkey`.
     async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError>;
 
     /// Ends the one with this hash, once: false when there is none (any more), or its time is over. Looks at no count of

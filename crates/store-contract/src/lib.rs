@@ -30,6 +30,7 @@ mod limits;
 mod migrations;
 mod organizations;
 mod outbox;
+mod pending;
 mod principals;
 mod profiles;
 mod proofs;
@@ -38,6 +39,7 @@ mod scene;
 mod schema;
 mod sessions;
 mod transactions;
+mod trust;
 mod users;
 
 use std::any::Any;
@@ -187,6 +189,42 @@ macro_rules! __store_cases {
             of_many_who_revoke_all_each_session_is_ended_by_one
             a_sweep_deletes_what_ended_earlier
             a_sweep_deletes_no_more_than_its_limit
+        }
+        pending {
+            a_pending_sign_in_comes_back_exactly_as_given
+            a_pending_sign_in_needs_a_user_that_exists
+            a_taken_hash_is_refused
+            an_unknown_hash_is_absent
+            a_newer_one_leaves_the_older_ones_of_its_user
+            attempts_are_counted_up_to_the_limit
+            of_many_attempts_at_once_exactly_the_limit_count
+            it_is_over_from_its_end_on
+            what_is_taken_is_gone
+            one_is_taken_whatever_was_counted
+            what_was_taken_is_back_without_the_commit
+            a_transaction_takes_what_it_has_put
+            of_many_who_take_one_one_wins
+            voiding_ends_everything_of_one_user_only
+            a_sweep_deletes_only_what_is_over
+            a_sweep_deletes_no_more_than_its_limit
+        }
+        trust {
+            a_browser_comes_back_exactly_as_given
+            a_browser_needs_a_user_that_exists
+            a_taken_browser_id_or_token_is_refused
+            an_unknown_token_is_absent
+            the_browser_of_another_user_is_absent
+            a_browser_is_trusted_until_its_end
+            browsers_are_listed_newest_first
+            a_token_is_replaced_once
+            a_token_is_not_replaced_without_the_commit
+            of_many_who_present_one_token_one_wins
+            a_browser_is_removed_once
+            of_many_who_remove_a_browser_one_wins
+            removing_all_touches_one_user_only
+            a_transaction_changes_the_browser_that_it_adds
+            a_sweep_forgets_only_whose_time_is_over
+            a_sweep_forgets_no_more_than_its_limit
         }
         rotation {
             the_leaf_is_exchanged_for_its_successor

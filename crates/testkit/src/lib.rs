@@ -5,6 +5,7 @@
 mod balancer;
 pub mod builders;
 mod clock;
+pub mod factor_records;
 mod fault_proxy;
 mod mailbox;
 mod mailbox_records;
