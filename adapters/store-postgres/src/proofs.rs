@@ -305,7 +305,8 @@ impl TryFrom<CodeRow> for CodeChallenge {
     }
 }
 
-fn token_hash(bytes: Vec<u8>) -> Result<TokenHash, StoreError> {
+/// The hash of a token that a column holds.
+pub(crate) fn token_hash(bytes: Vec<u8>) -> Result<TokenHash, StoreError> {
     let hash = <[u8; 32]>::try_from(bytes);
     hash.map(TokenHash::from_bytes)
         .map_err(|bytes| StoreError::corrupt(format!("a token hash of {} bytes", bytes.len())))
