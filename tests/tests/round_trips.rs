@@ -8,7 +8,7 @@ use std::sync::Arc;
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
     ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy, Ports, Principal,
-    RateLimits, Register, ResetPassword, SignedIn, UpdateProfile, Visitor,
+    RateLimits, Register, ResetPassword, SignIn, SignedIn, UpdateProfile, Visitor,
 };
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
@@ -62,7 +62,9 @@ impl Scene {
     }
 
     async fn login(&self, email: &str) -> SignedIn {
-        self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap()
+        let answer = self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap();
+        let SignIn::Done(signed_in) = answer else { panic!("a second factor is asked for") };
+        *signed_in
     }
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
