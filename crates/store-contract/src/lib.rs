@@ -23,13 +23,18 @@
 )]
 
 mod audit;
+mod ceremonies;
 mod directory;
 mod durability;
+mod factor_races;
+mod factors;
 mod keys;
 mod limits;
 mod migrations;
 mod organizations;
 mod outbox;
+mod passkey_races;
+mod passkeys;
 mod pending;
 mod principals;
 mod profiles;
@@ -225,6 +230,73 @@ macro_rules! __store_cases {
             a_transaction_changes_the_browser_that_it_adds
             a_sweep_forgets_only_whose_time_is_over
             a_sweep_forgets_no_more_than_its_limit
+        }
+        factors {
+            an_authenticator_comes_back_exactly_as_given
+            nobody_has_an_authenticator_at_first
+            only_active_users_set_one_up
+            another_takes_the_place_of_one_that_was_not_confirmed
+            a_confirmed_one_stays_until_it_is_removed
+            an_authenticator_is_confirmed_once_by_its_own_secret
+            second_factors_are_on_from_the_confirmation_to_the_removal
+            nothing_is_changed_without_the_commit
+            a_transaction_sees_what_it_has_changed
+            a_step_is_accepted_once_and_none_before_it
+            a_step_is_accepted_of_the_confirmed_secret_only
+            removing_takes_everything_of_one_user_only
+            recovery_codes_need_a_confirmed_authenticator
+            recovery_codes_are_replaced_as_a_whole
+            a_recovery_code_is_spent_once_and_by_its_user
+        }
+        factor_races {
+            of_many_who_set_one_up_the_secret_of_one_remains
+            of_many_who_confirm_an_authenticator_one_wins
+            what_is_confirmed_is_not_replaced_at_the_same_time
+            of_many_who_use_one_step_one_is_let_in
+            of_many_steps_at_once_the_newest_remains_the_last
+            of_many_who_remove_an_authenticator_one_wins
+            of_many_who_spend_one_recovery_code_one_wins
+            codes_that_are_spent_at_once_are_counted_one_by_one
+            of_many_who_replace_the_codes_one_set_remains
+            no_codes_are_put_beside_a_removal
+        }
+        passkeys {
+            a_passkey_comes_back_exactly_as_given
+            only_active_users_get_one
+            a_taken_passkey_id_or_credential_is_refused
+            nobody_has_more_than_the_most
+            passkeys_are_listed_newest_first
+            a_passkey_is_renamed_by_its_owner
+            a_use_counts_if_the_counter_rises_or_is_not_kept
+            a_use_counts_of_what_is_there_and_with_the_commit
+            a_passkey_is_removed_once_by_its_owner
+            passkeys_are_on_while_there_is_one
+            removing_all_touches_one_user_only
+            a_handle_is_claimed_once
+            a_transaction_changes_the_passkey_that_it_adds
+        }
+        passkey_races {
+            of_many_passkeys_at_once_no_more_than_the_most_are_added
+            of_many_users_with_one_credential_one_keeps_it
+            of_many_uses_with_one_count_one_is_let_in
+            of_many_counts_at_once_the_highest_remains
+            of_many_uses_without_a_count_all_are_let_in
+            of_many_who_remove_a_passkey_one_wins
+            whoever_loses_all_at_once_has_none
+            whoever_gets_one_while_losing_another_has_one
+            of_many_who_claim_a_handle_all_get_the_same
+        }
+        ceremonies {
+            a_ceremony_comes_back_exactly_as_given
+            a_ceremony_of_a_user_needs_that_they_exist
+            a_taken_challenge_is_refused
+            an_unknown_challenge_is_absent
+            a_ceremony_is_over_from_its_end_on
+            a_ceremony_ends_once
+            of_many_who_end_a_ceremony_one_gets_it
+            those_of_one_user_go_with_their_passkeys
+            a_sweep_deletes_only_what_is_over
+            a_sweep_deletes_no_more_than_its_limit
         }
         rotation {
             the_leaf_is_exchanged_for_its_successor
