@@ -17,7 +17,8 @@ pub struct Authenticator {
     pub last_step: Option<TimeStep>,
 }
 
-/// Changes to authenticators and recovery codes, inside a transaction.
+/// Changes to authenticators and recovery codes, inside a transaction. A time that is passed becomes the user's
+/// `updated_at`, if the answer is true.
 #[async_trait]
 pub trait FactorRepo: Send {
     /// Sets up an authenticator in place of one that was not confirmed. False, changing nothing, unless the user is active
@@ -59,7 +60,7 @@ pub trait FactorRepo: Send {
     ) -> Result<bool, StoreError>;
 
     /// Spends a recovery code, once: how many are left, or `None` when the user has no such code (any more). Of several at
-    /// once with one code, one gets it.
+    /// once with one code, one gets it; of several at once with several codes, each is told another number.
     async fn take_recovery_code(&mut self, user: UserId, hash: &TokenHash)
     -> Result<Option<u32>, StoreError>;
 }

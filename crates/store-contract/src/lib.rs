@@ -25,6 +25,8 @@
 mod audit;
 mod directory;
 mod durability;
+mod factor_races;
+mod factors;
 mod keys;
 mod limits;
 mod migrations;
@@ -225,6 +227,35 @@ macro_rules! __store_cases {
             a_transaction_changes_the_browser_that_it_adds
             a_sweep_forgets_only_whose_time_is_over
             a_sweep_forgets_no_more_than_its_limit
+        }
+        factors {
+            an_authenticator_comes_back_exactly_as_given
+            nobody_has_an_authenticator_at_first
+            only_active_users_set_one_up
+            another_takes_the_place_of_one_that_was_not_confirmed
+            a_confirmed_one_stays_until_it_is_removed
+            an_authenticator_is_confirmed_once_by_its_own_secret
+            second_factors_are_on_from_the_confirmation_to_the_removal
+            nothing_is_changed_without_the_commit
+            a_transaction_sees_what_it_has_changed
+            a_step_is_accepted_once_and_none_before_it
+            a_step_is_accepted_of_the_confirmed_secret_only
+            removing_takes_everything_of_one_user_only
+            recovery_codes_need_a_confirmed_authenticator
+            recovery_codes_are_replaced_as_a_whole
+            a_recovery_code_is_spent_once_and_by_its_user
+        }
+        factor_races {
+            of_many_who_set_one_up_the_secret_of_one_remains
+            of_many_who_confirm_an_authenticator_one_wins
+            what_is_confirmed_is_not_replaced_at_the_same_time
+            of_many_who_use_one_step_one_is_let_in
+            of_many_steps_at_once_the_newest_remains_the_last
+            of_many_who_remove_an_authenticator_one_wins
+            of_many_who_spend_one_recovery_code_one_wins
+            codes_that_are_spent_at_once_are_counted_one_by_one
+            of_many_who_replace_the_codes_one_set_remains
+            no_codes_are_put_beside_a_removal
         }
         rotation {
             the_leaf_is_exchanged_for_its_successor
