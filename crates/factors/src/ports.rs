@@ -86,7 +86,8 @@ pub enum PasskeyInsertion {
     NoUser,
 }
 
-/// Changes to passkeys, inside a transaction.
+/// Changes to passkeys, inside a transaction. Whenever one is added or removed, that time becomes the user's
+/// `updated_at`: of an added one, its `created_at`.
 #[async_trait]
 pub trait PasskeyRepo: Send {
     /// Adds a passkey, unless its user has as many as there may be; of many at once no more are added. Sets

@@ -23,6 +23,7 @@
 )]
 
 mod audit;
+mod ceremonies;
 mod directory;
 mod durability;
 mod factor_races;
@@ -32,6 +33,8 @@ mod limits;
 mod migrations;
 mod organizations;
 mod outbox;
+mod passkey_races;
+mod passkeys;
 mod pending;
 mod principals;
 mod profiles;
@@ -256,6 +259,44 @@ macro_rules! __store_cases {
             codes_that_are_spent_at_once_are_counted_one_by_one
             of_many_who_replace_the_codes_one_set_remains
             no_codes_are_put_beside_a_removal
+        }
+        passkeys {
+            a_passkey_comes_back_exactly_as_given
+            only_active_users_get_one
+            a_taken_passkey_id_or_credential_is_refused
+            nobody_has_more_than_the_most
+            passkeys_are_listed_newest_first
+            a_passkey_is_renamed_by_its_owner
+            a_use_counts_if_the_counter_rises_or_is_not_kept
+            a_use_counts_of_what_is_there_and_with_the_commit
+            a_passkey_is_removed_once_by_its_owner
+            passkeys_are_on_while_there_is_one
+            removing_all_touches_one_user_only
+            a_handle_is_claimed_once
+            a_transaction_changes_the_passkey_that_it_adds
+        }
+        passkey_races {
+            of_many_passkeys_at_once_no_more_than_the_most_are_added
+            of_many_users_with_one_credential_one_keeps_it
+            of_many_uses_with_one_count_one_is_let_in
+            of_many_counts_at_once_the_highest_remains
+            of_many_uses_without_a_count_all_are_let_in
+            of_many_who_remove_a_passkey_one_wins
+            whoever_loses_all_at_once_has_none
+            whoever_gets_one_while_losing_another_has_one
+            of_many_who_claim_a_handle_all_get_the_same
+        }
+        ceremonies {
+            a_ceremony_comes_back_exactly_as_given
+            a_ceremony_of_a_user_needs_that_they_exist
+            a_taken_challenge_is_refused
+            an_unknown_challenge_is_absent
+            a_ceremony_is_over_from_its_end_on
+            a_ceremony_ends_once
+            of_many_who_end_a_ceremony_one_gets_it
+            those_of_one_user_go_with_their_passkeys
+            a_sweep_deletes_only_what_is_over
+            a_sweep_deletes_no_more_than_its_limit
         }
         rotation {
             the_leaf_is_exchanged_for_its_successor
