@@ -22,6 +22,7 @@
     reason = "a store that fails where it must not has failed the case"
 )]
 
+mod assurance;
 mod audit;
 mod ceremonies;
 mod directory;
@@ -297,6 +298,17 @@ macro_rules! __store_cases {
             those_of_one_user_go_with_their_passkeys
             a_sweep_deletes_only_what_is_over
             a_sweep_deletes_no_more_than_its_limit
+        }
+        assurance {
+            a_step_up_raises_one_session
+            a_later_step_up_keeps_the_passkey_unless_it_brings_one
+            only_a_live_session_of_its_owner_steps_up
+            a_step_up_needs_the_commit
+            what_rests_on_a_removed_factor_ends
+            a_removed_factor_spares_other_users_and_what_is_over
+            a_spare_session_that_is_over_stays_as_it_is
+            nothing_is_lowered_without_the_commit
+            of_many_who_remove_a_factor_each_session_is_ended_by_one
         }
         rotation {
             the_leaf_is_exchanged_for_its_successor
