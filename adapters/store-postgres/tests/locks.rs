@@ -73,7 +73,7 @@ struct Person {
     now: Timestamp,
     session: Session,
     sealed: Vec<u8>,
-    codes: Vec<TokenHash>,
+    code: TokenHash,
     pending: PendingSignIn,
     browser: TrustedBrowser,
     rotation: TrustRotation,
@@ -88,7 +88,7 @@ impl Person {
             now: world.now(),
             session: world.session(&account.user),
             sealed: world.sealed_secret(),
-            codes: world.recovery_hashes(),
+            code: world.token_hash(),
             pending: world.pending_sign_in(&account.user),
             rotation: world.trust_rotation(&browser),
             browser,
@@ -102,7 +102,7 @@ impl Person {
         tx.sessions().insert(&person.session).await?;
         tx.factors().set_up_authenticator(user, &person.sealed, now).await?;
         tx.factors().confirm_authenticator(user, &person.sealed, STEP, now).await?;
-        tx.factors().replace_recovery_codes(user, &person.codes, now).await?;
+        tx.factors().replace_recovery_codes(user, &[person.code], now).await?;
         tx.pending().put_pending(&person.pending).await?;
         tx.trust().insert_trusted(&person.browser).await?;
         tx.passkeys().insert_passkey(&person.passkey).await?;
@@ -121,7 +121,7 @@ impl Person {
             }
             Act::SignInWithRecoveryCode => {
                 tx.pending().take_pending(&self.pending.hash, now).await?;
-                tx.factors().take_recovery_code(user, &self.codes[0]).await?;
+                tx.factors().take_recovery_code(user, &self.code).await?;
                 tx.sessions().insert(session).await?;
             }
             Act::SignInFromTrustedBrowser => {
