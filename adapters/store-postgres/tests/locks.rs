@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use identsphere_core::{Schema, Store};
+use identsphere_accounts::{CodeChallenge, EmailVerification, PasswordReset, VerificationKind};
+use identsphere_core::{Schema, Store, Tx};
 use identsphere_factors::PasskeyStore;
 use identsphere_factors::passkey::Passkey;
 use identsphere_factors::totp::TimeStep;
 use identsphere_kernel::{SecretString, StoreError, Timestamp, TokenHash};
 use identsphere_sessions::{
-    PendingSignIn, RemovedFactor, SecondFactor, Session, TrustRotation, TrustedBrowser,
+    PendingSignIn, RemovedFactor, RevocationReason, SecondFactor, Session, TrustRotation, TrustedBrowser,
 };
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
 use identsphere_testkit::{Account, PostgresServer, World, fresh_schema_name};
@@ -53,10 +54,15 @@ enum Act {
     StepUp,
     RemoveAuthenticator,
     RemovePasskey,
+    SignInWithMailedCode,
+    ConfirmAddress,
+    ResetPassword,
+    ChangePassword,
+    EndEverySession,
     DeleteAccount,
 }
 
-const ACTS: [Act; 8] = [
+const ACTS: [Act; 13] = [
     Act::SignInWithCode,
     Act::SignInWithRecoveryCode,
     Act::SignInFromTrustedBrowser,
@@ -64,6 +70,11 @@ const ACTS: [Act; 8] = [
     Act::StepUp,
     Act::RemoveAuthenticator,
     Act::RemovePasskey,
+    Act::SignInWithMailedCode,
+    Act::ConfirmAddress,
+    Act::ResetPassword,
+    Act::ChangePassword,
+    Act::EndEverySession,
     Act::DeleteAccount,
 ];
 
@@ -78,6 +89,9 @@ struct Person {
     browser: TrustedBrowser,
     rotation: TrustRotation,
     passkey: Passkey,
+    mailed: CodeChallenge,
+    verification: EmailVerification,
+    reset: PasswordReset,
 }
 
 impl Person {
@@ -93,6 +107,9 @@ impl Person {
             rotation: world.trust_rotation(&browser),
             browser,
             passkey: world.passkey(&account.user),
+            mailed: world.code_challenge(&account.user),
+            verification: world.verification(&account.user, VerificationKind::Confirm),
+            reset: world.password_reset(&account.user),
             account,
         };
         let (user, now) = (person.account.user.id, person.now);
@@ -106,8 +123,18 @@ impl Person {
         tx.pending().put_pending(&person.pending).await?;
         tx.trust().insert_trusted(&person.browser).await?;
         tx.passkeys().insert_passkey(&person.passkey).await?;
+        tx.proofs().put_code(&person.mailed).await?;
+        tx.proofs().put_verification(&person.verification).await?;
+        tx.proofs().put_reset(&person.reset).await?;
         tx.commit().await?;
         Ok(person)
+    }
+
+    async fn void_everything(&self, tx: &mut dyn Tx) -> Result<(), StoreError> {
+        let user = self.account.user.id;
+        tx.proofs().void_proofs(user).await?;
+        tx.pending().void_pending(user).await?;
+        tx.trust().remove_all_trusted(user).await
     }
 
     async fn act(&self, act: Act, store: &PgStore, session: &Session) -> Result<(), StoreError> {
@@ -146,6 +173,31 @@ impl Person {
                 let (passkey, spare) = (self.passkey.id, Some(self.session.id));
                 tx.passkeys().remove_passkey(passkey, user, now).await?;
                 tx.sessions().drop_factor(user, RemovedFactor::Passkey(passkey), spare, now).await?;
+            }
+            Act::SignInWithMailedCode => {
+                tx.proofs().take_code(user, &self.mailed.hash, now).await?;
+                tx.users().prove_mailbox(user, self.account.user.email.key(), now).await?;
+                tx.sessions().insert(session).await?;
+            }
+            Act::ConfirmAddress => {
+                tx.proofs().take_verification(&self.verification.hash, now).await?;
+                tx.users().prove_mailbox(user, self.account.user.email.key(), now).await?;
+                tx.proofs().void_proofs(user).await?;
+            }
+            Act::ResetPassword => {
+                tx.proofs().take_reset(&self.reset.hash, now).await?;
+                tx.users().prove_mailbox(user, self.account.user.email.key(), now).await?;
+                self.void_everything(&mut *tx).await?;
+                tx.sessions().revoke_all(user, None, RevocationReason::PasswordReset, now).await?;
+            }
+            Act::ChangePassword => {
+                tx.users().replace_password(user, None, now).await?;
+                tx.sessions().revoke_all(user, None, RevocationReason::PasswordChanged, now).await?;
+                self.void_everything(&mut *tx).await?;
+            }
+            Act::EndEverySession => {
+                tx.sessions().revoke_all(user, None, RevocationReason::EndedByUser, now).await?;
+                self.void_everything(&mut *tx).await?;
             }
             Act::DeleteAccount => {
                 tx.users().erase(user, now).await?;
