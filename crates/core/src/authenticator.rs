@@ -1,17 +1,17 @@
 //! The authenticator of a user and their recovery codes: set up, confirmed, removed.
 
-use identsphere_accounts::Password;
-use identsphere_audit::AuditAction;
+use identsphere_accounts::{Password, UserStatus};
+use identsphere_audit::{Actor, AuditAction};
 use identsphere_factors::recovery::RecoveryCode;
 use identsphere_factors::totp::{TotpSecret, qr_png_base64};
-use identsphere_kernel::SecretString;
-use identsphere_sessions::{RemovedFactor, SecondFactor};
+use identsphere_kernel::{Email, SecretString};
+use identsphere_sessions::{ClientInfo, RemovedFactor, SecondFactor};
 
 use crate::change_password::Confirmed;
-use crate::events::Resource;
+use crate::events::{EventExt, Resource};
 use crate::post::NEWS_LIFETIME;
 use crate::second_factor::read_code;
-use crate::{Error, FieldFault, IdentSphere, MailContent, Principal, Visitor};
+use crate::{Error, FieldFault, IdentSphere, Language, MailContent, Principal, Visitor};
 
 /// Whether a user has a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,36 @@ impl IdentSphere {
             tx.audit().append(&event).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Removes the authenticator of a user who has lost it and every recovery code, for an operator whom they have convinced
+    /// that they are who they say. Whoever is signed in with its help is signed out. Whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for what cannot be an address; [`Error::NotFound`] when no active user has it;
+    /// [`Error::Overloaded`].
+    pub async fn disable_mfa_of(&self, email: &str) -> Result<bool, Error> {
+        let email =
+            Email::parse(email).map_err(|e| Error::InvalidInput(vec![FieldFault::new("email", e)]))?;
+        let record = self.store().find_sign_in(email.key()).await?;
+        let user = record.map(|record| record.user).filter(|user| user.status == UserStatus::Active);
+        let (user, now) = (user.ok_or(Error::NotFound)?, self.now());
+        let content = MailContent::MfaDisabled { at: now };
+        let notice = self.mail_to(&user, Language::default(), content, NEWS_LIFETIME)?;
+        let client = ClientInfo::default();
+        let event = self
+            .event(AuditAction::MfaDisabled, Actor::System, &Resource::User(Some(user.id)), &client)
+            .within(user.home_organization);
+        let mut tx = self.store().begin().await?;
+        let was_there = tx.factors().remove_authenticator(user.id, now).await?;
+        if was_there {
+            tx.sessions().drop_factor(user.id, RemovedFactor::Codes, None, now).await?;
+            self.void_everything(&mut *tx, user.id).await?;
+            tx.outbox().post(&notice).await?;
+            tx.audit().append(&event).await?;
+        }
+        tx.commit().await?;
+        Ok(was_there)
     }
 
     /// Other recovery codes; those before are worth nothing from now on.
