@@ -23,9 +23,11 @@ async fn a_page_runs_its_own_script_and_style_and_nothing_else() {
         let page = text(&reply);
         let policy = reply.header("content-security-policy").unwrap();
         let mut expected = vec!["default-src 'none'".to_owned()];
-        for (kind, directive) in [("script", "script-src"), ("style", "style-src")] {
+        for (kind, tag, directive) in
+            [("script", "<script type=\"module\">", "script-src"), ("style", "<style>", "style-src")]
+        {
             assert_eq!(page.matches(&format!("<{kind}")).count(), 1, "{path}");
-            let inline = between(&page, &format!("<{kind}>"), &format!("</{kind}>"));
+            let inline = between(&page, tag, &format!("</{kind}>"));
             expected.push(format!("{directive} 'sha256-{}'", STANDARD.encode(Sha256::digest(inline))));
         }
         expected.extend(

@@ -1,0 +1,137 @@
+//! Passkeys, second factors and trusted browsers, as somebody meets them at the pages.
+
+use identsphere_factors::totp::{SECRET_BYTES, TimeStep, TotpSecret};
+use identsphere_kernel::{Clock as _, SystemClock};
+
+use crate::PASSWORD;
+use crate::person::Person;
+use crate::server::Server;
+
+const EMAIL: &str = "ada@example.com";
+
+/// An authenticator app. Each time step is used once, as servers want it.
+struct App {
+    secret: TotpSecret,
+    next: TimeStep,
+}
+
+impl App {
+    /// Types in what the page shows.
+    fn with_secret(base32: &str) -> Self {
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let digits = base32.chars().map(|digit| alphabet.find(digit).unwrap());
+        let bits: Vec<_> = digits.flat_map(|digit| (0..5).rev().map(move |bit| digit >> bit & 1)).collect();
+        let bytes: Vec<_> =
+            bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | bit as u8)).collect();
+        let bytes: [u8; SECRET_BYTES] = bytes.try_into().unwrap();
+        Self { secret: TotpSecret::from_bytes(bytes), next: TimeStep::at(SystemClock.now()).unwrap() }
+    }
+
+    fn code(&mut self) -> String {
+        let code = self.secret.code_at(self.next);
+        self.next = TimeStep::from_number(self.next.number() + 1);
+        String::from_utf8(code.as_bytes().to_vec()).unwrap()
+    }
+}
+
+impl Person {
+    async fn sign_up(&self) {
+        self.open("/account#register").await;
+        let account = [("email", EMAIL), ("password", PASSWORD), ("organization_name", "Analytical Engines")];
+        self.fill("register", &account).await;
+        self.press("register").await;
+        self.see("not confirmed").await;
+    }
+
+    async fn sign_out(&self) {
+        self.press("signOut").await;
+        self.see("You are signed out").await;
+    }
+
+    async fn enter_password(&self) {
+        self.fill("signIn", &[("email", EMAIL), ("password", PASSWORD)]).await;
+        self.press("signIn").await;
+    }
+
+    async fn assurance(&self) -> String {
+        let script = "return fetch('/v1/auth/sessions').then((answer) => answer.json())";
+        let sessions = self.browser.run(script).await;
+        let current = sessions.as_array().unwrap().iter().find(|session| session["is_current"] == true);
+        current.unwrap()["aal"].as_str().unwrap().to_owned()
+    }
+
+    async fn assert_policy_kept(&self) {
+        assert_eq!(self.browser.policy_violations().await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
+    let server = Server::start();
+    let person = Person::at(&server).await;
+    let authenticator = person.browser.plug_in_authenticator().await;
+    person.sign_up().await;
+
+    person.unfold("Passkeys").await;
+    person.fill("addPasskey", &[("label", "Phone")]).await;
+    person.press("addPasskey").await;
+    person.see("not used yet").await;
+    authenticator.set_touched(false).await;
+    person.sign_out().await;
+
+    authenticator.set_touched(true).await;
+    person.fill("signIn", &[("email", EMAIL)]).await;
+    person.choose("signInWithPasskey").await;
+    person.see("a passkey").await;
+    assert_eq!(person.assurance().await, "aal2");
+    authenticator.set_touched(false).await;
+    person.sign_out().await;
+
+    person.assert_policy_kept().await;
+}
+
+#[tokio::test]
+async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
+    let server = Server::start();
+    let person = Person::at(&server).await;
+    person.sign_up().await;
+
+    person.unfold("Second factor").await;
+    person.press("setUpFactor").await;
+    person.browser.picture("authenticator").await;
+    let mut app = App::with_secret(&person.browser.text("//p[@data-of='secret']").await);
+    person.fill("confirmFactor", &[("code", "000000")]).await;
+    person.press("confirmFactor").await;
+    person.see("This code does not work").await;
+    person.fill("confirmFactor", &[("code", &app.code())]).await;
+    person.press("confirmFactor").await;
+    person.see("Recovery codes left: 10").await;
+    person.browser.picture("recovery-codes").await;
+    let recovery_code = person.browser.text("//ul[@data-list='codes']/li[1]").await;
+    person.sign_out().await;
+
+    person.enter_password().await;
+    person.fill("answerChallenge", &[("code", &app.code())]).await;
+    person.browser.click("//input[@name='trust']").await;
+    person.browser.picture("challenge").await;
+    person.press("answerChallenge").await;
+    person.see("password and second factor").await;
+    assert_eq!(person.assurance().await, "aal2");
+    person.unfold("Trusted browsers").await;
+    person.see("until").await;
+    person.sign_out().await;
+
+    person.enter_password().await;
+    person.see("password and second factor").await;
+    person.assert_policy_kept().await;
+
+    let elsewhere = Person::at(&server).await;
+    elsewhere.open("/account").await;
+    elsewhere.enter_password().await;
+    elsewhere.browser.click("//a[@href='#recovery']").await;
+    elsewhere.fill("answerChallenge", &[("recovery_code", &recovery_code)]).await;
+    elsewhere.press("answerChallenge").await;
+    elsewhere.unfold("Second factor").await;
+    elsewhere.see("Recovery codes left: 9").await;
+    elsewhere.assert_policy_kept().await;
+}
