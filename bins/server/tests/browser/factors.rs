@@ -21,8 +21,10 @@ impl App {
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let digits = base32.chars().map(|digit| alphabet.find(digit).unwrap());
         let bits: Vec<_> = digits.flat_map(|digit| (0..5).rev().map(move |bit| digit >> bit & 1)).collect();
-        let bytes: Vec<_> =
-            bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | bit as u8)).collect();
+        let bytes: Vec<_> = bits
+            .chunks_exact(8)
+            .map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | bit as u8))
+            .collect();
         let bytes: [u8; SECRET_BYTES] = bytes.try_into().unwrap();
         Self { secret: TotpSecret::from_bytes(bytes), next: TimeStep::at(SystemClock.now()).unwrap() }
     }
@@ -53,6 +55,18 @@ impl Person {
         self.press("signIn").await;
     }
 
+    /// Waits until the account is shown.
+    async fn see_signed_in_by(&self, method: &str) {
+        self.browser.text(&format!("//dd[@data-of='method' and .='{method}']")).await;
+    }
+
+    async fn add_passkey(&self, label: &str) {
+        self.unfold("Passkeys").await;
+        self.fill("addPasskey", &[("label", label)]).await;
+        self.press("addPasskey").await;
+        self.browser.text(&format!("//summary/span[.='{label}']")).await;
+    }
+
     async fn assurance(&self) -> String {
         let script = "return fetch('/v1/auth/sessions').then((answer) => answer.json())";
         let sessions = self.browser.run(script).await;
@@ -72,20 +86,31 @@ async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
     let authenticator = person.browser.plug_in_authenticator().await;
     person.sign_up().await;
 
-    person.unfold("Passkeys").await;
-    person.fill("addPasskey", &[("label", "Phone")]).await;
-    person.press("addPasskey").await;
+    person.add_passkey("Phone").await;
     person.see("not used yet").await;
+    person.browser.click("//details//details/summary").await;
+    person.fill("renamePasskey", &[("label", "Ada's phone")]).await;
+    person.browser.picture("passkeys").await;
+    person.press("renamePasskey").await;
+    person.browser.text("//summary/span[.=\"Ada's phone\"]").await;
     authenticator.set_touched(false).await;
     person.sign_out().await;
 
     authenticator.set_touched(true).await;
     person.fill("signIn", &[("email", EMAIL)]).await;
     person.choose("signInWithPasskey").await;
-    person.see("a passkey").await;
+    person.see_signed_in_by("a passkey").await;
     assert_eq!(person.assurance().await, "aal2");
+    person.unfold("Ada's phone").await;
+    person.see("last used").await;
     authenticator.set_touched(false).await;
     person.sign_out().await;
+
+    // Nobody presses anything: the browser offers it, and it is taken.
+    authenticator.set_touched(true).await;
+    person.open("/account").await;
+    person.see_signed_in_by("a passkey").await;
+    assert_eq!(person.assurance().await, "aal2");
 
     person.assert_policy_kept().await;
 }
@@ -94,7 +119,10 @@ async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
 async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
     let server = Server::start();
     let person = Person::at(&server).await;
+    let authenticator = person.browser.plug_in_authenticator().await;
     person.sign_up().await;
+    person.add_passkey("Phone").await;
+    authenticator.set_touched(false).await;
 
     person.unfold("Second factor").await;
     person.press("setUpFactor").await;
@@ -115,14 +143,25 @@ async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
     person.browser.click("//input[@name='trust']").await;
     person.browser.picture("challenge").await;
     person.press("answerChallenge").await;
-    person.see("password and second factor").await;
+    person.see_signed_in_by("password and second factor").await;
     assert_eq!(person.assurance().await, "aal2");
     person.unfold("Trusted browsers").await;
     person.see("until").await;
     person.sign_out().await;
 
     person.enter_password().await;
-    person.see("password and second factor").await;
+    person.see_signed_in_by("password and second factor").await;
+
+    // A trusted browser does not stand for what asks for a fresh second factor.
+    person.browser.click("//details//details/summary").await;
+    person.choose("removePasskey").await;
+    person.browser.picture("step-up").await;
+    person.choose("cancelStepUp").await;
+    person.see("Nothing was changed").await;
+    authenticator.set_touched(true).await;
+    person.choose("removePasskey").await;
+    person.choose("stepUpWithPasskey").await;
+    person.browser.text("//ul[@data-list='passkeys' and not(li)]").await;
     person.assert_policy_kept().await;
 
     let elsewhere = Person::at(&server).await;
@@ -133,5 +172,8 @@ async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
     elsewhere.press("answerChallenge").await;
     elsewhere.unfold("Second factor").await;
     elsewhere.see("Recovery codes left: 9").await;
+    elsewhere.fill("replaceCodes", &[("password", PASSWORD)]).await;
+    elsewhere.choose("removeFactor").await;
+    elsewhere.browser.text("//span[@data-of='factor' and .='off']").await;
     elsewhere.assert_policy_kept().await;
 }
