@@ -105,6 +105,7 @@ async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
     person.see("last used").await;
     authenticator.set_touched(false).await;
     person.sign_out().await;
+    person.browser.picture("signed-out").await;
 
     // Nobody presses anything: the browser offers it, and it is taken.
     authenticator.set_touched(true).await;
@@ -113,6 +114,34 @@ async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
     assert_eq!(person.assurance().await, "aal2");
 
     person.assert_policy_kept().await;
+}
+
+/// The script of the guide for pages of one's own.
+fn script_of_the_guide() -> &'static str {
+    let guide = include_str!("../../../../docs/integrators.md");
+    let section =
+        guide.split("\n## ").find(|section| section.starts_with("Passkeys on your own pages")).unwrap();
+    section.split("```js").nth(1).unwrap().split("```").next().unwrap()
+}
+
+#[tokio::test]
+async fn the_guide_for_passkeys_on_pages_of_ones_own_works_as_it_stands() {
+    let server = Server::start();
+    let person = Person::at(&server).await;
+    let authenticator = person.browser.plug_in_authenticator().await;
+    person.sign_up().await;
+    let guide = script_of_the_guide();
+    let made = person.browser.run(&format!("{guide} return addPasskey('Phone')")).await;
+    assert_eq!(made["label"], "Phone");
+    authenticator.set_touched(false).await;
+    person.sign_out().await;
+    // The page itself asks for passkeys: there is none of it on pages of one's own.
+    person.open("/verify-email").await;
+    authenticator.set_touched(true).await;
+    for options in ["", "{ email: 'ada@example.com' }", "{ mediation: 'conditional' }"] {
+        let signed_in = person.browser.run(&format!("{guide} return signInWithPasskey({options})")).await;
+        assert_eq!((&signed_in["status"], &signed_in["user"]["email"]), (&"success".into(), &EMAIL.into()));
+    }
 }
 
 #[tokio::test]
@@ -126,8 +155,10 @@ async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
 
     person.unfold("Second factor").await;
     person.press("setUpFactor").await;
+    let mut app = App::with_secret(&person.browser.text("//p[@data-of='secret' and text()]").await);
+    let width = person.browser.run("return document.querySelector('canvas').width").await;
+    assert!(width.as_u64().unwrap() > 100, "there is a picture to scan");
     person.browser.picture("authenticator").await;
-    let mut app = App::with_secret(&person.browser.text("//p[@data-of='secret']").await);
     person.fill("confirmFactor", &[("code", "000000")]).await;
     person.press("confirmFactor").await;
     person.see("This code does not work").await;

@@ -81,6 +81,34 @@ async fn a_page_speaks_the_language_of_its_reader() {
 }
 
 #[tokio::test]
+async fn whatever_a_page_lets_people_do_its_script_knows() {
+    let world = World::new().await;
+    for path in PATHS {
+        let page = text(&world.send(Request::get(path)).await);
+        let (content, script) = page.split_once("<script").unwrap();
+        let actions = content.split(" data-action=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let mut count = 0;
+        for action in actions {
+            let is_known = [format!("  {action}: "), format!("  async {action}(")];
+            assert!(is_known.iter().any(|known| script.contains(known)), "{path}: {action}");
+            count += 1;
+        }
+        assert!(count > 0, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn passkeys_are_offered_where_somebody_signs_in_and_nowhere_else() {
+    let world = World::new().await;
+    for path in PATHS {
+        let page = text(&world.send(Request::get(path)).await);
+        let offers: Vec<_> = page.split("<section").filter(|view| view.contains("webauthn\"")).collect();
+        assert_eq!(offers.len(), usize::from(path == "/account"), "{path}");
+        assert!(offers.iter().all(|view| view.starts_with(" data-view=\"sign-in\"")));
+    }
+}
+
+#[tokio::test]
 async fn settings_on_a_page_mean_nothing_to_its_parser() {
     let world = World::new().await;
     let config = HttpConfig { app_name: "<b>\"Acme\" & Sons".to_owned(), ..http_config(Drain::default()) };

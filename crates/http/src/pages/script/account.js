@@ -39,7 +39,7 @@ async function enter() {
 
 function leave(text) {
   user = null;
-  showCodes([]);
+  forgetSecrets();
   leaveFragment();
   follow();
   tell(text);

@@ -6,14 +6,23 @@ async function showFactor() {
   fillIn(account, { factor: say(enabled ? "factor_on" : "factor_off"), left: say("codes_left", left) });
   find('[data-of="factor"]').classList.toggle("good", enabled);
   for (const part of account.querySelectorAll("[data-factor]")) part.hidden = part.dataset.factor !== (enabled ? "on" : "off");
-  find('[data-action="confirmFactor"]').hidden = true;
-  showCodes([]);
+  forgetSecrets();
   if (enabled) await listTrustedBrowsers();
 }
 
 function showCodes(codes) {
   fillList("codes", codes, (code) => ({ recovery_code: code }));
   find('[data-part="codes"]').hidden = codes.length === 0;
+}
+
+/** What is shown once stays nowhere on the page. */
+function forgetSecrets() {
+  const setup = find('[data-action="confirmFactor"]');
+  setup.hidden = true;
+  fillIn(setup, { secret: "" });
+  setup.querySelector("a").removeAttribute("href");
+  setup.querySelector("canvas").width = 0;
+  showCodes([]);
 }
 
 async function drawPicture(canvas, png) {
