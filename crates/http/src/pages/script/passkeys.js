@@ -4,6 +4,7 @@ const takesPasskeys = Boolean(window.PublicKeyCredential?.parseRequestOptionsFro
 /** The server forgets what it began after five minutes: an offer is renewed before. */
 const OFFER_MS = 240_000;
 let asking = new AbortController();
+let offer = null;
 
 /** Browsers take one request at a time: the one before is given up. */
 function askAnew() {
@@ -40,6 +41,7 @@ async function signInWith(credential) {
 /** Lets the browser offer passkeys where the address is typed (conditional UI). */
 async function offerPasskeys() {
   const signal = askAnew();
+  offer = signal;
   if (!takesPasskeys || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
   let credential;
   try {
@@ -53,6 +55,11 @@ async function offerPasskeys() {
     tell(inWords(error));
     offerPasskeys();
   }
+}
+
+/** An offer that stands, and nothing else that the browser was asked for since. */
+function renewOffer() {
+  if (offer && !offer.aborted && !document.hidden) offerPasskeys();
 }
 
 async function listPasskeys() {

@@ -37,7 +37,7 @@ async function start() {
   }
   follow();
   if (!user) offerPasskeys();
-  setInterval(() => user || document.hidden || offerPasskeys(), OFFER_MS);
+  setInterval(renewOffer, OFFER_MS);
 }
 
 start();
