@@ -67,6 +67,18 @@ impl Person {
         self.browser.text(&format!("//summary/span[.='{label}']")).await;
     }
 
+    /// Sets up what the page shows, up to the code that confirms it.
+    async fn begin_app(&self) -> App {
+        self.unfold("Second factor").await;
+        self.press("setUpFactor").await;
+        App::with_secret(&self.browser.text("//p[@data-of='secret' and text()]").await)
+    }
+
+    async fn confirm_app(&self, code: &str) {
+        self.fill("confirmFactor", &[("code", code)]).await;
+        self.press("confirmFactor").await;
+    }
+
     async fn assurance(&self) -> String {
         let script = "return fetch('/v1/auth/sessions').then((answer) => answer.json())";
         let sessions = self.browser.run(script).await;
@@ -153,17 +165,13 @@ async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
     person.add_passkey("Phone").await;
     authenticator.set_touched(false).await;
 
-    person.unfold("Second factor").await;
-    person.press("setUpFactor").await;
-    let mut app = App::with_secret(&person.browser.text("//p[@data-of='secret' and text()]").await);
+    let mut app = person.begin_app().await;
     let width = person.browser.run("return document.querySelector('canvas').width").await;
     assert!(width.as_u64().unwrap() > 100, "there is a picture to scan");
     person.browser.picture("authenticator").await;
-    person.fill("confirmFactor", &[("code", "000000")]).await;
-    person.press("confirmFactor").await;
+    person.confirm_app("000000").await;
     person.see("This code does not work").await;
-    person.fill("confirmFactor", &[("code", &app.code())]).await;
-    person.press("confirmFactor").await;
+    person.confirm_app(&app.code()).await;
     person.see("Recovery codes left: 10").await;
     person.browser.picture("recovery-codes").await;
     let recovery_code = person.browser.text("//ul[@data-list='codes']/li[1]").await;
@@ -207,4 +215,30 @@ async fn an_authenticator_app_is_set_up_asked_for_and_stood_in_for() {
     elsewhere.choose("removeFactor").await;
     elsewhere.browser.text("//span[@data-of='factor' and .='off']").await;
     elsewhere.assert_policy_kept().await;
+}
+
+#[tokio::test]
+async fn a_session_without_a_second_factor_shows_one_and_goes_on_where_it_was() {
+    let server = Server::start();
+    let person = Person::at(&server).await;
+    person.sign_up().await;
+    let earlier = Person::at(&server).await;
+    earlier.open("/account").await;
+    earlier.enter_password().await;
+    earlier.see_signed_in_by("password").await;
+
+    let mut app = person.begin_app().await;
+    person.confirm_app(&app.code()).await;
+    person.see("Recovery codes left: 10").await;
+
+    earlier.unfold("Change the e-mail address").await;
+    earlier.fill("changeEmail", &[("new_email", "ada@example.org"), ("password", PASSWORD)]).await;
+    earlier.press("changeEmail").await;
+    earlier.fill("answerStepUp", &[("code", "000000")]).await;
+    earlier.press("answerStepUp").await;
+    earlier.see("This code does not work").await;
+    earlier.fill("answerStepUp", &[("code", &app.code())]).await;
+    earlier.press("answerStepUp").await;
+    earlier.see("on its way to the new address").await;
+    earlier.assert_policy_kept().await;
 }
