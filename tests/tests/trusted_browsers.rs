@@ -60,7 +60,7 @@ async fn a_browser_is_trusted_after_a_second_factor_in_its_session(app: App) {
     let browser = &person.browser;
     browser.post(PATH).send().await.assert_error(403, "csrf_failed");
     app.caller().post(PATH).send().await.assert_error(401, "authentication_required");
-    for label in [json!(""), json!(7), json!("x".repeat(101)), json!("a\u{202e}b")] {
+    for label in [json!(""), json!(7), json!("x".repeat(101)), json!("a\nb")] {
         let refused = browser.post(PATH).csrf().json(&json!({ "label": label })).send().await;
         assert_eq!(refused.assert_error(400, "invalid_input").json()["error"]["fields"][0]["field"], "label");
     }
@@ -70,7 +70,8 @@ async fn a_browser_is_trusted_after_a_second_factor_in_its_session(app: App) {
     let answer = request.json(&json!({ "label": "Ada's laptop" })).send().await;
     let body = answer.assert_status(200).json();
     let view = &body["trusted_browser"];
-    let keys: Vec<&String> = view.as_object().unwrap().keys().collect();
+    let mut keys: Vec<&String> = view.as_object().unwrap().keys().collect();
+    keys.sort();
     assert_eq!(keys, ["created_at", "expires_at", "id", "ip_address", "label", "last_seen_at", "user_agent"]);
     assert_eq!((&view["label"], &view["user_agent"]), (&json!("Ada's laptop"), &json!("Firefox on Mars")));
     assert_eq!((&view["ip_address"], body.as_object().unwrap().len()), (&json!("127.0.0.1"), 1));

@@ -57,7 +57,8 @@ async fn a_code_ends_the_sign_in_of_a_browser(app: App) {
     let mut browser = app.caller();
     let answer = person.sign_in(&app, &mut browser).await;
     let body = answer.json();
-    let members: Vec<&String> = body.as_object().unwrap().keys().collect();
+    let mut members: Vec<&String> = body.as_object().unwrap().keys().collect();
+    members.sort();
     assert_eq!(members, ["access_token", "capabilities", "expires_in", "status", "token_type", "user"]);
     assert_eq!((&body["status"], &body["user"]["email"]), (&json!("success"), &json!(person.email)));
     let cookies: Vec<String> = answer.cookies().into_keys().collect();

@@ -28,7 +28,8 @@ async fn an_authenticator_is_set_up_and_confirmed(app: App) {
     let answer = browser.post(SETUP).csrf().send().await;
     let setup = answer.assert_status(200).json();
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let keys: Vec<&String> = setup.as_object().unwrap().keys().collect();
+    let mut keys: Vec<&String> = setup.as_object().unwrap().keys().collect();
+    keys.sort();
     assert_eq!(keys, ["otpauth_uri", "qr_code_base64", "secret"]);
     let secret = setup["secret"].as_str().unwrap();
     assert_eq!(secret.len(), 32, "160 bits");
