@@ -39,7 +39,11 @@ impl Authenticator {
     /// The code that is shown so many steps from now.
     pub fn code_at(&self, app: &App, steps: i64) -> String {
         let now = TimeStep::at(app.clock.now()).unwrap().number();
-        let step = TimeStep::from_number(now.checked_add_signed(steps).unwrap());
+        self.code_of(TimeStep::from_number(now.checked_add_signed(steps).unwrap()))
+    }
+
+    /// The code of a step.
+    pub fn code_of(&self, step: TimeStep) -> String {
         String::from_utf8(self.0.code_at(step).as_bytes().to_vec()).unwrap()
     }
 
