@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use identsphere_e2e::{Answer, App, PERIOD, matrix};
+use identsphere_e2e::{Answer, App, Authenticator, PERIOD, matrix};
 use identsphere_kernel::Duration;
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::{challenge, post_as, recover, status, statuses, verify};
 
 matrix! {
     what_is_no_code_is_refused_and_counted,
+    what_is_no_code_confirms_nothing_and_is_counted,
     a_sign_in_that_waits_is_locked_after_five_misses,
     parallel_sign_ins_share_the_attempts_of_their_user,
     all_endpoints_share_the_attempts_of_a_user,
@@ -89,6 +90,19 @@ async fn what_is_no_code_is_refused_and_counted(app: App) {
     challenge(&app, &token, &person.authenticator.code(&app)).await.assert_status(200);
 }
 
+/// MF-03, before there is a second factor.
+async fn what_is_no_code_confirms_nothing_and_is_counted(app: App) {
+    let (_, browser) = app.sign_up().await;
+    let setup = browser.post("/v1/auth/mfa/setup").csrf().send().await.json();
+    let authenticator = Authenticator::with(setup["secret"].as_str().unwrap());
+    let enable = async |code: &str| post_as(&browser, "/v1/auth/mfa/enable", json!({ "code": code })).await;
+    for text in malformed(&authenticator.code(&app)).iter().rev().take(10) {
+        enable(text).await.assert_error(400, "invalid_input");
+    }
+    is_told_to_wait(&enable(&authenticator.code(&app)).await, 3_600);
+    assert_eq!(status(&browser).await, json!({ "enabled": false, "recovery_codes_left": 0 }));
+}
+
 async fn a_sign_in_that_waits_is_locked_after_five_misses(app: App) {
     let person = app.enrolled().await;
     let token = person.mfa_token(&app).await;
@@ -128,7 +142,7 @@ async fn parallel_sign_ins_share_the_attempts_of_their_user(app: App) {
 async fn all_endpoints_share_the_attempts_of_a_user(app: App) {
     let (_, browser) = app.sign_up().await;
     let setup = browser.post("/v1/auth/mfa/setup").csrf().send().await.json();
-    let authenticator = identsphere_e2e::Authenticator::with(setup["secret"].as_str().unwrap());
+    let authenticator = Authenticator::with(setup["secret"].as_str().unwrap());
     let enable = async |code: &str| post_as(&browser, "/v1/auth/mfa/enable", json!({ "code": code })).await;
     for _ in 0..10 {
         enable(&authenticator.wrong_code(&app)).await.assert_error(401, "authentication_required");

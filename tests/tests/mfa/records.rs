@@ -1,4 +1,4 @@
-//! What remains of it in the tables and in mail. On every store that has tables.
+//! What remains of it: in tables, in mail, in the export.
 
 use identsphere_e2e::{App, Engine};
 use serde_json::json;
@@ -16,6 +16,11 @@ macro_rules! with_tables {
 with_tables! {
     everything_that_happens_to_a_second_factor_is_recorded,
     no_secret_of_a_second_factor_is_kept_or_mailed,
+    nothing_of_it_outlives_the_account,
+}
+
+identsphere_e2e::matrix! {
+    the_export_shows_what_is_held_and_no_secret,
 }
 
 async fn everything_that_happens_to_a_second_factor_is_recorded(app: App) {
@@ -142,4 +147,46 @@ async fn no_secret_of_a_second_factor_is_kept_or_mailed(app: App) {
     let hashes =
         app.select("SELECT 'row' AS line FROM user_recovery_codes WHERE length(code_hash) = 32").await;
     assert_eq!(hashes.len(), 9, "hashes, and none of the one that was used");
+}
+
+async fn nothing_of_it_outlives_the_account(app: App) {
+    let person = app.enrolled().await;
+    post_as(&person.browser, "/v1/auth/trusted-browsers", json!({ "label": "Laptop" }))
+        .await
+        .assert_status(200);
+    person.mfa_token(&app).await;
+    let rows = async || {
+        let mut rows = vec![];
+        for table in ["user_recovery_codes", "mfa_challenges", "trusted_browsers", "user_sessions"] {
+            rows.push(app.select(&format!("SELECT '{table}' AS line FROM {table}")).await.len());
+        }
+        rows.push(app.select("SELECT 'mfa' AS line FROM users WHERE mfa_secret IS NOT NULL").await.len());
+        rows
+    };
+    assert_eq!(rows().await, [10, 1, 1, 1, 1]);
+    let delete = person.browser.delete("/v1/users/me").csrf().json(&own_password());
+    delete.send().await.assert_status(204);
+    assert_eq!(rows().await, [0; 5]);
+}
+
+async fn the_export_shows_what_is_held_and_no_secret(app: App) {
+    let person = app.enrolled().await;
+    let mut browser = person.browser.clone();
+    let request = json!({ "label": "Laptop" });
+    browser.follow(|c| c.post("/v1/auth/trusted-browsers").csrf().json(&request)).await.assert_status(200);
+    recover(&app, &person.mfa_token(&app).await, &person.recovery_codes[0]).await.assert_status(200);
+    let answer = browser.get("/v1/users/me/export").send().await;
+    let export = answer.assert_status(200).json();
+    assert_eq!(export["trusted_browsers"], browser.get("/v1/auth/trusted-browsers").send().await.json());
+    assert_eq!(export["trusted_browsers"][0]["label"], "Laptop");
+    let factors = &export["factors"];
+    let counts = ["passwords", "authenticators", "recovery_codes"].map(|name| factors[name].as_u64());
+    assert_eq!(counts, [Some(1), Some(1), Some(9)]);
+    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(!text.contains(browser.cookie("identsphere_trust")));
+    assert!(person.recovery_codes.iter().all(|code| !text.contains(code)));
+
+    let (_, bystander) = app.sign_up().await;
+    let export = bystander.get("/v1/users/me/export").send().await.json();
+    assert_eq!((&export["trusted_browsers"], &export["factors"]["authenticators"]), (&json!([]), &json!(0)));
 }
