@@ -98,6 +98,7 @@ impl SessionRepo for PgTx {
         reason: RevocationReason,
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
+        self.lock_user(owner);
         // Locked in one order, so that two at once do not wait for each other crosswise.
         let revoke = diesel::sql_query(
             "UPDATE user_sessions SET revoked_at = $1, revoked_reason = $2 WHERE revoked_at IS NULL AND id IN \
@@ -151,6 +152,7 @@ impl SessionRepo for PgTx {
         spare: Option<SessionId>,
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
+        self.lock_user(owner);
         let (codes, passkey) = match factor {
             RemovedFactor::Codes => (RemovedFactor::CODES.map(SecondFactor::name).to_vec(), None),
             RemovedFactor::Passkey(id) => (Vec::new(), Some(id.as_uuid())),

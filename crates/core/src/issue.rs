@@ -117,3 +117,28 @@ impl IdentSphere {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MF-14, and what a trusted browser is worth (ADR 0010).
+    #[test]
+    fn an_entrance_is_as_sure_as_what_was_shown() {
+        let passkey = PasskeyId::from_bytes([1; 16]);
+        for method in AuthMethod::ALL {
+            let entrance = Entrance::by(*method);
+            assert_eq!((entrance.level(), entrance.is_stepped_up()), (AssuranceLevel::Aal1, false));
+            for factor in SecondFactor::ALL {
+                let entrance = entrance.with(*factor);
+                assert_eq!(entrance.level(), AssuranceLevel::Aal2, "{method:?} {factor:?}");
+                assert_eq!(entrance.is_stepped_up(), *factor != SecondFactor::TrustedBrowser, "{factor:?}");
+            }
+        }
+        let verified = Entrance::by_passkey(passkey, true);
+        assert_eq!((verified.level(), verified.is_stepped_up()), (AssuranceLevel::Aal2, true));
+        let present = Entrance::by_passkey(passkey, false);
+        assert_eq!((present.level(), present.is_stepped_up()), (AssuranceLevel::Aal1, false));
+        assert_eq!((verified.passkey, present.passkey), (Some(passkey), Some(passkey)));
+    }
+}

@@ -298,6 +298,7 @@ impl IdentSphere {
 }
 
 fn read_answer(credential: &[u8]) -> Result<AuthenticationResponse, Error> {
-    AuthenticationResponse::parse(credential)
-        .map_err(|error| Error::InvalidInput(vec![FieldFault::new("credential", error)]))
+    AuthenticationResponse::parse(credential).map_err(|error| {
+        Error::InvalidInput(vec![FieldFault::new("credential", format!("is refused: {error}"))])
+    })
 }

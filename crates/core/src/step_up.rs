@@ -30,20 +30,26 @@ pub enum StepUpRule {
     Always,
 }
 
+impl StepUpRule {
+    fn is_met(self, who: &Principal, ttl: Duration, now: Timestamp) -> bool {
+        let Principal { user, session, .. } = who;
+        let is_fresh = || session.stepped_up_until(ttl, now).is_some();
+        match self {
+            Self::Never => true,
+            Self::IfEnrolled => !user.mfa_enabled || is_fresh(),
+            Self::Shown => session.aal == AssuranceLevel::Aal2 && session.mfa_verified_at.is_some(),
+            Self::Always => is_fresh(),
+        }
+    }
+}
+
 impl IdentSphere {
     /// Refuses a principal whose session does not meet the rule. What counts is the session as it is kept, not a token.
     ///
     /// # Errors
     /// [`Error::MfaRequired`].
     pub fn demand_step_up(&self, who: &Principal, rule: StepUpRule) -> Result<(), Error> {
-        let session = &who.session;
-        let is_fresh = || session.stepped_up_until(self.policy.step_up_ttl, self.now()).is_some();
-        let is_met = match rule {
-            StepUpRule::Never => true,
-            StepUpRule::IfEnrolled => !who.user.mfa_enabled || is_fresh(),
-            StepUpRule::Shown => session.aal == AssuranceLevel::Aal2 && session.mfa_verified_at.is_some(),
-            StepUpRule::Always => is_fresh(),
-        };
+        let is_met = rule.is_met(who, self.policy.step_up_ttl, self.now());
         if is_met { Ok(()) } else { Err(Error::MfaRequired) }
     }
 
@@ -105,5 +111,55 @@ impl IdentSphere {
         tx.audit().append(&event).await?;
         tx.commit().await?;
         Err(Error::AuthenticationRequired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use identsphere_accounts::User;
+    use identsphere_organizations::Role;
+    use identsphere_sessions::Session;
+    use identsphere_testkit::World;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(1_800);
+
+    /// Which rules a session meets: never, if enrolled, shown, always.
+    fn met(mfa_enabled: bool, session: impl FnOnce(Session, Timestamp) -> Session) -> [bool; 4] {
+        let world = World::default();
+        let (account, now) = (world.account(), world.now());
+        let user = User { mfa_enabled, ..account.user };
+        let session = session(world.session(&user), now);
+        let who = Principal { user, session, role: Role::OWNER };
+        [StepUpRule::Never, StepUpRule::IfEnrolled, StepUpRule::Shown, StepUpRule::Always]
+            .map(|rule| rule.is_met(&who, TTL, now))
+    }
+
+    fn shown(session: Session, at: Timestamp) -> Session {
+        Session { aal: AssuranceLevel::Aal2, mfa_verified_at: Some(at), ..session }
+    }
+
+    #[test]
+    fn a_rule_is_met_by_what_was_shown_in_the_session() {
+        assert_eq!(met(false, |session, _| session), [true, true, false, false]);
+        assert_eq!(met(true, |session, _| session), [true, false, false, false]);
+        assert_eq!(met(true, shown), [true, true, true, true]);
+        assert_eq!(met(false, shown), [true, true, true, true]);
+    }
+
+    #[test]
+    fn what_was_shown_grows_stale() {
+        let at_the_end = |session, now: Timestamp| shown(session, now.minus(TTL));
+        assert_eq!(met(true, at_the_end), [true, false, true, false]);
+        let just_before = |session, now: Timestamp| shown(session, now.minus(TTL - Duration::from_micros(1)));
+        assert_eq!(met(true, just_before), [true, true, true, true]);
+    }
+
+    /// ADR 0010, rule 4.
+    #[test]
+    fn a_trusted_browser_has_shown_nothing() {
+        let trusted = |session, _| Session { aal: AssuranceLevel::Aal2, ..session };
+        assert_eq!(met(true, trusted), [true, false, false, false]);
     }
 }

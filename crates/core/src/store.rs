@@ -132,7 +132,8 @@ pub trait PrincipalStore: Send + Sync + 'static {
     /// The user with this id, as [`find_sign_in`](Self::find_sign_in) finds them by their address.
     async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError>;
 
-    /// The passkey with this credential id, with its owner.
+    /// The passkey with this credential id, with its owner. `None` when there is none, or its owner has no handle (any
+    /// more).
     async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError>;
 
     /// Who is behind this session at `now`: `None` unless the session is neither revoked nor past its end, the user is

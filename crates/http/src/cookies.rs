@@ -166,7 +166,9 @@ impl CookieSettings {
 
     /// The answer with the cookie by which this browser stands for a second factor.
     pub(crate) fn set_trust(&self, reply: Reply, trust: &TrustToken, now: Timestamp) -> Reply {
-        let header = self.trust.to_header(trust.token.expose(), trust.expires_at.since(now));
+        // To the nearest second: the moments since it was made are not to be seen in it.
+        let left = trust.expires_at.since(now) + Duration::from_millis(500);
+        let header = self.trust.to_header(trust.token.expose(), left);
         reply.with_value("set-cookie", header)
     }
 
