@@ -149,7 +149,7 @@ async fn an_outdated_hash_is_replaced_whatever_follows_the_password(app: App) {
         let answer = browser.post("/v1/auth/login").json(&body(email, PASSWORD)).send().await;
         assert_eq!(answer.assert_status(200).json()["status"], status);
         let query = format!("SELECT password_hash AS line FROM users WHERE email = '{email}'");
-        assert_ne!(app.select(&query).await, [outdated.as_str()], "{status}");
+        assert_ne!(app.select(&query).await, [outdated.as_str()], "{status} {email}");
         login(&app, email, PASSWORD).await.assert_status(200);
     }
 }

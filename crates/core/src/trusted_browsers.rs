@@ -127,8 +127,9 @@ impl IdentSphere {
             at: self.now(),
         };
         let mut tx = self.store().begin().await?;
-        let Some(trusted) = tx.trust().rotate_trusted(&rotation).await? else { return Ok(None) };
+        // First: whoever removes the browser changes its user before it.
         self.upgrade_hash(&mut *tx, trusted.user, upgrade).await?;
+        let Some(trusted) = tx.trust().rotate_trusted(&rotation).await? else { return Ok(None) };
         self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
         tx.commit().await?;
         let trust = Some(TrustToken { token, expires_at: trusted.expires_at });
