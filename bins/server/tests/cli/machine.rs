@@ -119,8 +119,13 @@ impl Server {
 
     /// Status and body of a POST of JSON.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        self.post_with(path, "", body)
+    }
+
+    /// As [`post`](Self::post), with further header fields, each with its line break.
+    pub(crate) fn post_with(&self, path: &str, fields: &str, body: &Value) -> (u16, String) {
         let body = body.to_string();
-        let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let fields = format!("{fields}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         exchange(self.serving("address"), &format!("POST {path}"), &fields, &body)
     }
 
