@@ -85,7 +85,7 @@ async fn a_browser_is_trusted_after_a_second_factor_in_its_session(app: App) {
     assert!(cookie.attributes.contains_key("httponly") && !cookie.attributes.contains_key("domain"));
     assert_eq!(cookie.attributes["samesite"], "lax");
     assert!(cookie.value.len() >= 43 && !String::from_utf8_lossy(&answer.body).contains(&cookie.value));
-    assert_eq!(list(browser).await, [view.clone()]);
+    assert_eq!(list(browser).await, std::slice::from_ref(view));
 }
 
 async fn a_session_without_a_second_factor_of_its_own_trusts_nothing(app: App) {
