@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::keys::RepeatingVault;
 use crate::serve::{Framework, Server};
 use crate::stores::{Data, Engine};
-use crate::{Caller, claims, unique};
+use crate::{Answer, Caller, claims, unique};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
@@ -61,6 +61,20 @@ impl BearerSession {
     pub fn claims(&self) -> Value {
         claims(&self.access)
     }
+
+    /// The tokens in the answer to a sign-in.
+    pub fn of(email: &str, answer: &Answer) -> Self {
+        let body = answer.json();
+        let text = |member: &str| body[member].as_str().unwrap().to_owned();
+        Self { email: email.to_owned(), access: text("access_token"), refresh: text("refresh_token") }
+    }
+
+    /// The same session with its next tokens.
+    pub async fn refreshed(&self, app: &App) -> Self {
+        let request = json!({ "refresh_token": self.refresh });
+        let answer = app.caller().post("/v1/auth/refresh").json(&request).send().await;
+        Self::of(&self.email, answer.assert_status(200))
+    }
 }
 
 impl App {
@@ -80,6 +94,11 @@ impl App {
     /// The one text column, called `line`, of a query as a host application may make it (contract §8).
     pub async fn select(&self, query: &str) -> Vec<String> {
         self.data.select(query).await
+    }
+
+    /// A change of one row that no route can make yet, in SQL.
+    pub async fn change(&self, statement: &str) {
+        assert_eq!(self.select(&format!("{statement} RETURNING 'done' AS line")).await, ["done"]);
     }
 
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
@@ -167,14 +186,7 @@ impl App {
     pub async fn bearer_login(&self, email: &str) -> BearerSession {
         let request = json!({ "email": email, "password": PASSWORD, "token_transport": "bearer" });
         let answer = self.caller().post("/v1/auth/login").json(&request).send().await;
-        answer.assert_status(200);
-        let body = answer.json();
-        let text = |member: &str| body[member].as_str().unwrap().to_owned();
-        BearerSession {
-            email: email.to_owned(),
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-        }
+        BearerSession::of(email, answer.assert_status(200))
     }
 }
 

@@ -4,12 +4,14 @@
 //! the one thing that is not real: it stands still until a scenario moves it.
 
 mod app;
+mod factors;
 mod http;
 mod keys;
 mod serve;
 mod stores;
 
 pub use app::{App, BearerSession, PASSWORD, run};
+pub use factors::{Authenticator, Enrolled, PERIOD, mfa_token};
 pub use http::{Answer, Caller, Request, SetCookie};
 pub use keys::{claims, verify_independently};
 pub use serve::Framework;

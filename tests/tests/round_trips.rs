@@ -7,19 +7,21 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
-    ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy, Ports, Principal,
-    RateLimits, Register, ResetPassword, SignIn, SignedIn, UpdateProfile, Visitor,
+    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy,
+    Ports, Principal, RateLimits, Register, ResetPassword, ShownFactor, SignIn, SignedIn, UpdateProfile,
+    Visitor,
 };
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
 };
-use identsphere_e2e::PASSWORD;
+use identsphere_e2e::{Authenticator, PASSWORD, PERIOD};
 use identsphere_factors::passkey::RelyingParty;
-use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
+use identsphere_factors::totp::TimeStep;
+use identsphere_kernel::{Clock, Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::ClientInfo;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
-use identsphere_testkit::{Mailbox, Proxy, fresh_schema_name};
+use identsphere_testkit::{Mailbox, ManualClock, Proxy, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
 
 const OTHER_PASSWORD: &str = "staple battery horse";
@@ -30,6 +32,7 @@ struct Scene {
     service: IdentSphere,
     proxy: Proxy,
     mailbox: Arc<Mailbox>,
+    clock: Arc<ManualClock>,
     client: ClientInfo,
 }
 
@@ -40,10 +43,11 @@ impl Scene {
         config.schema = SchemaName::parse(&fresh_schema_name()).unwrap();
         config.pool_size = 1;
         let mailbox = Arc::new(Mailbox::default());
-        let service = service(PgStore::open(&config).unwrap(), mailbox.clone());
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let service = service(PgStore::open(&config).unwrap(), mailbox.clone(), clock.clone());
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
-        Self { service, proxy, mailbox, client: ClientInfo::default() }
+        Self { service, proxy, mailbox, clock, client: ClientInfo::default() }
     }
 
     fn visitor(&self) -> Visitor<'_> {
@@ -65,6 +69,19 @@ impl Scene {
         let answer = self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap();
         let SignIn::Done(signed_in) = answer else { panic!("a second factor is asked for") };
         *signed_in
+    }
+
+    /// A sign-in up to the question for the second factor: the token to answer it with.
+    async fn ask(&self, email: &str) -> String {
+        let answer = self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap();
+        let SignIn::SecondFactorDue(due) = answer else { panic!("no second factor is asked for") };
+        due.token.expose().to_owned()
+    }
+
+    /// A code that was not used yet.
+    fn next_code(&self, authenticator: &Authenticator) -> String {
+        self.clock.advance(PERIOD);
+        authenticator.code_of(TimeStep::at(self.clock.now()).unwrap())
     }
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
@@ -230,7 +247,92 @@ async fn the_own_account_is_read_and_changed_in_a_few_round_trips() {
     assert_eq!((read, update, password), (1, 3, 5));
 }
 
-fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
+#[tokio::test]
+async fn a_second_factor_is_set_up_and_removed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let mut trips = [0; 4];
+    for email in ["a@example.com", "b@example.com"] {
+        let who = scene.authenticate(&scene.register(email).await).await;
+        scene.proxy.round_trips();
+        let setup = scene.service.set_up_mfa(&who).await.unwrap();
+        trips[0] = scene.proxy.round_trips();
+        let code = scene.next_code(&Authenticator::with(setup.secret.expose()));
+        scene.service.enable_mfa(&who, &code, &visitor).await.unwrap();
+        trips[1] = scene.proxy.round_trips();
+        scene.service.replace_recovery_codes(&who, PASSWORD, &visitor).await.unwrap();
+        trips[2] = scene.proxy.round_trips();
+        scene.service.disable_mfa(&who, PASSWORD, &visitor).await.unwrap();
+        trips[3] = scene.proxy.round_trips();
+    }
+    // Secret, commit; limits, secret, confirmation, codes, step-up, write; limits, hash, codes, write; limits, hash, removal,
+    // sessions, write.
+    assert_eq!(trips, [2, 6, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_shown_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let (visitor, email) = (scene.visitor(), "a@example.com");
+    let who = scene.authenticate(&scene.register(email).await).await;
+    let setup = scene.service.set_up_mfa(&who).await.unwrap();
+    let authenticator = Authenticator::with(setup.secret.expose());
+    let codes = scene.service.enable_mfa(&who, &scene.next_code(&authenticator), &visitor).await.unwrap();
+    let mut codes = codes.iter();
+
+    let ask = round_trips!(scene, scene.ask(email).await);
+    let (mut by_code, mut by_paper, mut step_up) = (0, 0, 0);
+    for _ in 0..2 {
+        let (token, code) = (scene.ask(email).await, scene.next_code(&authenticator));
+        let answer = ChallengeAnswer { mfa_token: &token, shown: ShownFactor::Code(&code) };
+        scene.proxy.round_trips();
+        let signed_in = scene.service.answer_challenge(answer, &visitor).await.unwrap();
+        by_code = scene.proxy.round_trips();
+
+        let who = scene.authenticate(&signed_in).await;
+        let code = scene.next_code(&authenticator);
+        scene.proxy.round_trips();
+        scene.service.step_up(&who, &code, &visitor).await.unwrap();
+        step_up = scene.proxy.round_trips();
+
+        let token = scene.ask(email).await;
+        let shown = ShownFactor::RecoveryCode(codes.next().unwrap().expose());
+        scene.proxy.round_trips();
+        let answer = ChallengeAnswer { mfa_token: &token, shown };
+        scene.service.answer_challenge(answer, &visitor).await.unwrap();
+        by_paper = scene.proxy.round_trips();
+    }
+    // Limits, account, write; limits of the address, attempt, limits of the user, account, secret, step, token, write; all but
+    // the secret; limits, secret, step, step-up, write.
+    assert_eq!((ask, by_code, by_paper, step_up), (3, 8, 7, 5));
+}
+
+#[tokio::test]
+async fn a_trusted_browser_signs_in_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let email = "a@example.com";
+    let signed_in = scene.register(email).await;
+    let who = scene.authenticate(&signed_in).await;
+    let setup = scene.service.set_up_mfa(&who).await.unwrap();
+    let code = scene.next_code(&Authenticator::with(setup.secret.expose()));
+    scene.service.enable_mfa(&who, &code, &scene.visitor()).await.unwrap();
+    let who = scene.authenticate(&signed_in).await;
+    let trust = round_trips!(scene, scene.service.trust_browser(&who, None, &scene.client).await.unwrap());
+    let mut token = scene.service.trust_browser(&who, None, &scene.client).await.unwrap().token;
+    let mut login = 0;
+    for _ in 0..2 {
+        let visitor = Visitor { trust_token: Some(token.token.expose()), ..scene.visitor() };
+        scene.proxy.round_trips();
+        let answer = scene.service.login(Login { email, password: PASSWORD }, &visitor).await.unwrap();
+        login = scene.proxy.round_trips();
+        let SignIn::Done(signed_in) = answer else { panic!("a second factor is asked for") };
+        token = signed_in.trust.unwrap();
+    }
+    // Write; limits, account, browser, its next token, write.
+    assert_eq!((trust, login), (1, 5));
+}
+
+fn service(store: PgStore, mailbox: Arc<Mailbox>, clock: Arc<ManualClock>) -> IdentSphere {
     let master = MasterKey::generate(&OsRandom);
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 1 };
@@ -238,7 +340,7 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
         store: Arc::new(store),
         hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
         vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
-        clock: Arc::new(SystemClock),
+        clock,
         random: Arc::new(OsRandom),
         blobs: Arc::new(ObjectBlobs::memory()),
         signatures: Arc::new(PasskeySignatures),

@@ -8,6 +8,7 @@ use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
+use crate::trusted_browsers::TrustedLogin;
 use crate::{Error, FieldFault, IdentSphere, SignIn, SignInRecord, Take, Tx, Verification, Visitor};
 
 /// What somebody signs in with.
@@ -81,8 +82,8 @@ impl IdentSphere {
         if user.mfa_enabled {
             let trusted = self.trusted_browser(&user, visitor).await?;
             if let Some(trusted) = trusted {
-                let signed_in = self.sign_in_trusted(user.clone(), role, &trusted, attempts, visitor).await?;
-                if let Some(signed_in) = signed_in {
+                let login = TrustedLogin { user: user.clone(), role, upgrade: upgrade.clone(), trusted };
+                if let Some(signed_in) = self.sign_in_trusted(login, attempts, visitor).await? {
                     return Ok(SignIn::Done(Box::new(signed_in)));
                 }
             }
@@ -104,7 +105,8 @@ impl IdentSphere {
         Ok(SignIn::Done(Box::new(ready.signed_in)))
     }
 
-    async fn upgrade_hash(
+    /// Replaces an outdated hash by the one beside it.
+    pub(crate) async fn upgrade_hash(
         &self,
         tx: &mut dyn Tx,
         user: UserId,

@@ -1,6 +1,6 @@
 //! Browsers that stand for the second factor of a sign-in with the password (contract §4.5).
 
-use identsphere_accounts::User;
+use identsphere_accounts::{PasswordHash, User};
 use identsphere_audit::AuditAction;
 use identsphere_kernel::{Label, OpaqueToken, TokenPurpose, TrustedBrowserId};
 use identsphere_organizations::Role;
@@ -18,6 +18,15 @@ pub struct NewlyTrusted {
     pub browser: TrustedBrowser,
     /// What it will show.
     pub token: TrustToken,
+}
+
+/// Somebody who knows the password and comes with a browser that they trust.
+pub(crate) struct TrustedLogin {
+    pub(crate) user: User,
+    pub(crate) role: Role,
+    /// The hash that is outdated and the one that takes its place.
+    pub(crate) upgrade: Option<(PasswordHash, PasswordHash)>,
+    pub(crate) trusted: TrustedBrowser,
 }
 
 impl IdentSphere {
@@ -101,12 +110,11 @@ impl IdentSphere {
     /// `None` if somebody else has used it meanwhile.
     pub(crate) async fn sign_in_trusted(
         &self,
-        user: User,
-        role: Role,
-        trusted: &TrustedBrowser,
+        login: TrustedLogin,
         attempts: &[Take],
         visitor: &Visitor<'_>,
     ) -> Result<Option<SignedIn>, Error> {
+        let TrustedLogin { user, role, upgrade, trusted } = login;
         let entrance = Entrance::by(AuthMethod::PasswordWithMfa).with(SecondFactor::TrustedBrowser);
         let ready = self.ready_session(user, role, entrance, AuditAction::Login, visitor)?;
         let ready = ready.noting("trusted_browser", trusted.id.to_string());
@@ -119,6 +127,8 @@ impl IdentSphere {
             at: self.now(),
         };
         let mut tx = self.store().begin().await?;
+        // First: whoever removes the browser changes its user before it.
+        self.upgrade_hash(&mut *tx, trusted.user, upgrade).await?;
         let Some(trusted) = tx.trust().rotate_trusted(&rotation).await? else { return Ok(None) };
         self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
         tx.commit().await?;

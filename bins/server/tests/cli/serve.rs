@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use identsphere_factors::totp::{TimeStep, TotpSecret};
+use identsphere_kernel::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::machine::{Machine, get, mode};
@@ -153,6 +155,57 @@ fn no_secret_reaches_the_log() {
     assert!(log.contains("\"request.id\":\"known\""), "requests are in the log under their id\n{log}");
     let secrets = ["canary", access, refresh, "DelBwWc6182EtBHi"];
     for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}
+
+/// What an authenticator shows now, whose secret this is (base32, RFC 4648 §6).
+fn code(secret: &str) -> String {
+    let value = |c: char| u128::try_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).unwrap()).unwrap();
+    let half = |text: &str| text.chars().fold(0, |bits, c| bits << 5 | value(c)).to_be_bytes();
+    let (first, second) = secret.split_at(16);
+    let bytes = [&half(first)[6..], &half(second)[6..]].concat();
+    let step = TimeStep::at(SystemClock.now()).unwrap();
+    let code = TotpSecret::from_bytes(bytes.try_into().unwrap()).code_at(step);
+    String::from_utf8(code.as_bytes().to_vec()).unwrap()
+}
+
+/// LG-02, for second factors.
+#[test]
+fn no_secret_of_a_second_factor_reaches_the_log() {
+    let machine = Machine::new();
+    let mut server = machine.serve(&["--log", "trace", "--set", "drain_secs=0"]);
+    let send = |path: &str, fields: &str, body: Value| -> Value {
+        let (status, answer) = server.post_with(path, fields, &body);
+        assert!(status < 300, "{path} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let login = json!({ "email": "ada@example.com", "password": "correct horse battery" });
+    let mut register = login.clone();
+    register["organization_name"] = json!("Acme");
+    let signed_in = send("/v1/auth/register", "", register);
+    let bearer = format!("Authorization: Bearer {}\r\n", signed_in["access_token"].as_str().unwrap());
+    let setup = send("/v1/auth/mfa/setup", &bearer, json!({}));
+    let secret = setup["secret"].as_str().unwrap();
+    let codes = send("/v1/auth/mfa/enable", &bearer, json!({ "code": code(secret) }));
+    let codes: Vec<String> = serde_json::from_value(codes["recovery_codes"].clone()).unwrap();
+    send("/v1/auth/trusted-browsers", &bearer, json!({ "label": "Laptop" }));
+    let cookies = "Cookie: identsphere_trust=canary-trust; identsphere_device=canary-device\r\n";
+    let asked = send("/v1/auth/login", cookies, login);
+    let token = asked["mfa_token"].as_str().unwrap();
+    for body in [
+        json!({ "mfa_token": token, "code": "canary" }),
+        json!({ "mfa_token": token, "recovery_code": "canary-code" }),
+        json!({ "mfa_token": "canary-token", "code": "123456" }),
+    ] {
+        assert!(matches!(server.post("/v1/auth/mfa/challenge", &body).0, 400 | 401));
+    }
+    send("/v1/auth/mfa/challenge", "", json!({ "mfa_token": token, "recovery_code": codes[0] }));
+    server.signal("INT");
+    let log = server.rest_of_log();
+    assert!(log.contains("answerMfaChallenge"), "requests are in the log\n{log}");
+    for secret in ["canary", secret, token].into_iter().chain(codes.iter().map(String::as_str)) {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
