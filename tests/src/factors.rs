@@ -1,7 +1,8 @@
 //! Second factors as their owners use them: an app that shows codes, and codes on paper.
 
-use identsphere_factors::totp::{PERIOD_SECONDS, SECRET_BYTES, TimeStep, TotpSecret};
+use identsphere_factors::totp::{PERIOD_SECONDS, SECRET_BYTES, TimeStep};
 use identsphere_kernel::{Clock, Duration};
+use identsphere_testkit::CodeApp;
 use serde_json::{Value, json};
 
 use crate::{Answer, App, BearerSession, Caller, PASSWORD};
@@ -11,24 +12,17 @@ pub const PERIOD: Duration = Duration::from_secs(PERIOD_SECONDS);
 
 /// An app that shows codes.
 #[derive(Debug, Clone)]
-pub struct Authenticator(TotpSecret);
+pub struct Authenticator(CodeApp);
 
 impl Authenticator {
     /// An app into which this secret was typed (base32, RFC 4648 §6).
     pub fn with(secret: &str) -> Self {
-        let value = |c: char| "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).expect("base32");
-        let bits = secret.chars().flat_map(|c| (0..5).rev().map(move |place| value(c) >> place & 1));
-        let bits: Vec<usize> = bits.collect();
-        let bytes: Vec<u8> = bits
-            .chunks_exact(8)
-            .map(|byte| u8::try_from(byte.iter().fold(0, |byte, bit| byte << 1 | bit)).unwrap())
-            .collect();
-        Self(TotpSecret::from_bytes(<[u8; SECRET_BYTES]>::try_from(bytes).expect("160 bits")))
+        Self(CodeApp::with(secret).expect("160 bits in base32"))
     }
 
     /// The secret's bytes.
     pub fn bytes(&self) -> &[u8; SECRET_BYTES] {
-        self.0.expose()
+        self.0.bytes()
     }
 
     /// The code that is shown now.
@@ -44,7 +38,7 @@ impl Authenticator {
 
     /// The code of a step.
     pub fn code_of(&self, step: TimeStep) -> String {
-        String::from_utf8(self.0.code_at(step).as_bytes().to_vec()).unwrap()
+        self.0.code_of(step)
     }
 
     /// The code of the next step, when that has come: one that nobody has used.

@@ -1,7 +1,8 @@
 //! Passkeys, second factors and trusted browsers, as somebody meets them at the pages.
 
-use identsphere_factors::totp::{SECRET_BYTES, TimeStep, TotpSecret};
+use identsphere_factors::totp::TimeStep;
 use identsphere_kernel::{Clock as _, SystemClock};
+use identsphere_testkit::CodeApp;
 
 use crate::PASSWORD;
 use crate::person::Person;
@@ -11,28 +12,20 @@ const EMAIL: &str = "ada@example.com";
 
 /// An authenticator app. Each time step is used once, as servers want it.
 struct App {
-    secret: TotpSecret,
+    app: CodeApp,
     next: TimeStep,
 }
 
 impl App {
     /// Types in what the page shows.
     fn with_secret(base32: &str) -> Self {
-        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let digits = base32.chars().map(|digit| alphabet.find(digit).unwrap());
-        let bits: Vec<_> = digits.flat_map(|digit| (0..5).rev().map(move |bit| digit >> bit & 1)).collect();
-        let bytes: Vec<_> = bits
-            .chunks_exact(8)
-            .map(|byte| byte.iter().fold(0, |byte, &bit| byte << 1 | bit as u8))
-            .collect();
-        let bytes: [u8; SECRET_BYTES] = bytes.try_into().unwrap();
-        Self { secret: TotpSecret::from_bytes(bytes), next: TimeStep::at(SystemClock.now()).unwrap() }
+        Self { app: CodeApp::with(base32).unwrap(), next: TimeStep::at(SystemClock.now()).unwrap() }
     }
 
     fn code(&mut self) -> String {
-        let code = self.secret.code_at(self.next);
+        let code = self.app.code_of(self.next);
         self.next = TimeStep::from_number(self.next.number() + 1);
-        String::from_utf8(code.as_bytes().to_vec()).unwrap()
+        code
     }
 }
 

@@ -3,11 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use identsphere_factors::totp::{TimeStep, TotpSecret};
-use identsphere_kernel::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, get, mode};
+use crate::machine::{Machine, code_now, get, mode};
 
 #[test]
 fn the_first_start_needs_nothing_and_keeps_its_files_private() {
@@ -160,17 +158,6 @@ fn no_secret_reaches_the_log() {
     }
 }
 
-/// What an authenticator shows now, whose secret this is (base32, RFC 4648 §6).
-fn code(secret: &str) -> String {
-    let value = |c: char| u128::try_from("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(c).unwrap()).unwrap();
-    let half = |text: &str| text.chars().fold(0, |bits, c| bits << 5 | value(c)).to_be_bytes();
-    let (first, second) = secret.split_at(16);
-    let bytes = [&half(first)[6..], &half(second)[6..]].concat();
-    let step = TimeStep::at(SystemClock.now()).unwrap();
-    let code = TotpSecret::from_bytes(bytes.try_into().unwrap()).code_at(step);
-    String::from_utf8(code.as_bytes().to_vec()).unwrap()
-}
-
 /// LG-02, for second factors.
 #[test]
 fn no_secret_of_a_second_factor_reaches_the_log() {
@@ -188,7 +175,7 @@ fn no_secret_of_a_second_factor_reaches_the_log() {
     let bearer = format!("Authorization: Bearer {}\r\n", signed_in["access_token"].as_str().unwrap());
     let setup = send("/v1/auth/mfa/setup", &bearer, json!({}));
     let secret = setup["secret"].as_str().unwrap();
-    let codes = send("/v1/auth/mfa/enable", &bearer, json!({ "code": code(secret) }));
+    let codes = send("/v1/auth/mfa/enable", &bearer, json!({ "code": code_now(secret) }));
     let codes: Vec<String> = serde_json::from_value(codes["recovery_codes"].clone()).unwrap();
     send("/v1/auth/trusted-browsers", &bearer, json!({ "label": "Laptop" }));
     let cookies = "Cookie: identsphere_trust=canary-trust; identsphere_device=canary-device\r\n";

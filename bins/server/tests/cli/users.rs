@@ -3,11 +3,9 @@
 use std::fs;
 use std::thread;
 
-use identsphere_factors::totp::{TimeStep, TotpSecret};
-use identsphere_kernel::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
-use crate::machine::{Ended, Machine, mode};
+use crate::machine::{Ended, Machine, code_now, mode};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -323,7 +321,7 @@ fn an_operator_removes_the_second_factor_of_a_user_who_is_locked_out() {
     );
     let bearer = format!("Authorization: Bearer {}\r\n", body(&registered)["access_token"].as_str().unwrap());
     let setup = server.post_with("/v1/auth/mfa/setup", &bearer, &json!({}));
-    let code = code_of(body(&setup)["secret"].as_str().unwrap());
+    let code = code_now(body(&setup)["secret"].as_str().unwrap());
     let enabled = server.post_with("/v1/auth/mfa/enable", &bearer, &json!({ "code": code }));
     assert_eq!(enabled.0, 200, "{}", enabled.1);
     let sign_in = || {
@@ -341,21 +339,4 @@ fn an_operator_removes_the_second_factor_of_a_user_who_is_locked_out() {
     assert!(again.code == 0 && again.out.contains("nothing to do"), "{}", again.out);
     let unknown = machine.run(&["users", "disable-mfa", "bob@example.com"]);
     assert!(unknown.code == 1 && unknown.err.contains("no active user"), "{}", unknown.err);
-}
-
-/// What an authenticator with this secret (base32) shows now.
-fn code_of(secret: &str) -> String {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let bits = secret.chars().fold((Vec::new(), 0u32, 0u32), |(mut bytes, held, count), letter| {
-        let held = held << 5 | u32::try_from(ALPHABET.find(letter).unwrap()).unwrap();
-        let count = count + 5;
-        if count < 8 {
-            return (bytes, held, count);
-        }
-        bytes.push(u8::try_from(held >> (count - 8) & 255).unwrap());
-        (bytes, held & ((1 << (count - 8)) - 1), count - 8)
-    });
-    let step = TimeStep::at(SystemClock.now()).unwrap();
-    let code = TotpSecret::from_bytes(bits.0.try_into().unwrap()).code_at(step);
-    String::from_utf8(code.as_bytes().to_vec()).unwrap()
 }
