@@ -31,7 +31,7 @@ fn shape(answer: &Answer) -> (u16, BTreeSet<String>, Value) {
     assert!((1..=2).contains(&listed.len()), "{listed:?}");
     for credential in listed {
         let members: Vec<&String> = credential.as_object().unwrap().keys().collect();
-        assert_eq!(members, ["id", "transports", "type"]);
+        assert_eq!(members, ["type", "id", "transports"]);
         assert_eq!(credential["type"], "public-key");
     }
     let challenge = options["publicKey"]["challenge"].take();
