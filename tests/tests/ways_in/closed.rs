@@ -95,7 +95,7 @@ impl State {
             Self::AddressThrottled => {
                 let address = Some("127.0.0.1".parse().unwrap());
                 let purposes = ["login", "code", "passkey answer", "challenge", "redeem"];
-                exhaust(app, purposes.map(|purpose| BucketKey::of_address(purpose, address)).to_vec()).await;
+                exhaust(app, purposes.map(|purpose| BucketKey::of_address(purpose, address)).into()).await;
             }
             Self::SignedOutEverywhere => {
                 let everywhere = ready.person.holder.browser.delete("/v1/auth/sessions").csrf();
@@ -116,9 +116,9 @@ async fn throttle_account(app: &App, ready: &Ready) {
     exhaust(app, buckets).await;
 }
 
-/// Takes from buckets more than any of them holds.
+/// Takes from buckets as much as the slowest of them gives back in an hour.
 async fn exhaust(app: &App, buckets: Vec<BucketKey>) {
-    let quota = Quota { burst: 1, per: Duration::from_secs(2 * 3_600) };
+    let quota = Quota { burst: 1, per: Duration::from_secs(3_600) };
     let takes: Vec<Take> = buckets.into_iter().map(|bucket| Take { bucket, quota }).collect();
     app.service.store().take(&takes, app.clock.now()).await.unwrap();
 }
