@@ -8,6 +8,7 @@ use crate::{audited, error_of, has_passkeys, is_signed_in, sessions};
 
 matrix! {
     sessions_that_rest_on_a_passkey_end_with_it,
+    a_session_that_took_a_code_after_a_passkey_ends_with_the_passkey,
     a_sign_in_that_waits_ends_with_the_passkey_it_began_with,
     a_passkey_of_somebody_else_is_none,
     the_first_proof_of_a_mailbox_removes_planted_passkeys,
@@ -59,6 +60,22 @@ async fn sessions_that_rest_on_a_passkey_end_with_it(app: App) {
     let last = holder.passkeys().await[0]["id"].as_str().unwrap().to_owned();
     holder.browser.delete(&format!("{PASSKEYS}/{last}")).csrf().send().await.assert_status(204);
     assert!(!has_passkeys(&holder.browser).await);
+}
+
+/// MF-15: the code made two factors of it, and the passkey is still one of them.
+async fn a_session_that_took_a_code_after_a_passkey_ends_with_the_passkey(app: App) {
+    let authenticator = SoftAuthenticator::new().without_user_verification();
+    let (holder, id) = Holder::with_passkey_on(&app, authenticator).await;
+    let factor = SecondFactor::enable(&app, &holder.browser).await;
+    let by_password = app.login_with(&holder.email, PASSWORD, &factor).await;
+    let mut by_passkey = app.caller();
+    let asked = end_sign_in(&by_passkey, &holder.nameless_assertion(&by_passkey).await).await;
+    let body = json!({ "mfa_token": asked.json()["mfa_token"], "code": factor.code(&app) });
+    by_passkey.follow(|c| c.post("/v1/auth/mfa/challenge").json(&body)).await.assert_status(200);
+    holder.browser.delete(&format!("{PASSKEYS}/{id}")).csrf().send().await.assert_status(204);
+    assert!(!is_signed_in(&by_passkey).await);
+    assert!(is_signed_in(&by_password).await);
+    assert!(is_signed_in(&holder.browser).await);
 }
 
 /// MF-15: whoever holds a passkey that was lost may have begun to use it.
