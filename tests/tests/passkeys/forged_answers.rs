@@ -16,6 +16,9 @@ matrix! {
 /// A change of an answer.
 type Change = Box<dyn Fn(&mut Value)>;
 
+/// A change of bytes, and what it is.
+type Named = (&'static str, fn(&mut Vec<u8>));
+
 fn client(from: &'static str, to: &'static str) -> Change {
     Box::new(move |answer| change_client_data(answer, from, to))
 }
@@ -61,7 +64,7 @@ fn data_in(object: &mut [u8]) -> &mut [u8] {
 fn registration_changes() -> Vec<(&'static str, Change)> {
     const OBJECT: &str = "/response/attestationObject";
     let mut changes = client_changes("webauthn.create", "webauthn.get");
-    let more: [(&str, fn(&mut Vec<u8>)); 16] = [
+    let more: [Named; 16] = [
         ("another relying party", |object| data_in(object)[0] ^= 1),
         ("nobody there", |object| data_in(object)[32] &= !1),
         ("backed up without being eligible", |object| data_in(object)[32] &= !0b1000),
@@ -106,7 +109,7 @@ fn assertion_changes() -> Vec<(&'static str, Change)> {
     const DATA: &str = "/response/authenticatorData";
     const SIGNATURE: &str = "/response/signature";
     let mut changes = client_changes("webauthn.get", "webauthn.create");
-    let data: [(&str, fn(&mut Vec<u8>)); 8] = [
+    let data: [Named; 8] = [
         ("another relying party", |data| data[0] ^= 1),
         ("nobody there", |data| data[32] &= !1),
         ("not eligible any more", |data| data[32] &= !0b11000),
@@ -117,7 +120,7 @@ fn assertion_changes() -> Vec<(&'static str, Change)> {
         ("a byte less", |data| data.truncate(36)),
     ];
     changes.extend(data.map(|(what, change)| (what, member(DATA, change))));
-    let handle: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let handle: [Named; 3] = [
         ("another handle", |handle| handle[0] ^= 1),
         ("half a handle", |handle| handle.truncate(32)),
         ("an empty handle", Vec::clear),
@@ -125,7 +128,7 @@ fn assertion_changes() -> Vec<(&'static str, Change)> {
     changes.extend(handle.map(|(what, change)| (what, member("/response/userHandle", change))));
     changes.push(("no handle", Box::new(|answer| answer["response"]["userHandle"] = Value::Null)));
     changes.push(("no data", member(DATA, Vec::clear)));
-    let signature: [(&str, fn(&mut Vec<u8>)); 5] = [
+    let signature: [Named; 5] = [
         ("another first byte", |signature| signature[0] ^= 1),
         ("another byte", |signature| signature[20] ^= 1),
         ("a byte less", |signature| signature.truncate(signature.len() - 1)),
