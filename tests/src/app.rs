@@ -24,6 +24,9 @@ use crate::{Answer, Caller, claims, unique};
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// The origin of a native app that may run ceremonies with passkeys, too.
+pub const NATIVE_APP: &str = "android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck";
+
 const DAY: u64 = 86_400;
 
 /// Runs a scenario on one framework and one store.
@@ -142,6 +145,16 @@ impl App {
         self.origin.clone()
     }
 
+    /// The origin of the pages that run ceremonies with passkeys.
+    pub fn page(&self) -> String {
+        page_of(&self.origin)
+    }
+
+    /// Changes data behind the service's back, as an operator could.
+    pub async fn execute(&self, statements: &str) {
+        self.data.execute(statements).await;
+    }
+
     /// Does what lies in the outbox, and what that puts there; then every mail has arrived.
     pub async fn deliver(&self) -> &Mailbox {
         while self.service.work_outbox().await.unwrap() > 0 {}
@@ -190,6 +203,11 @@ impl App {
     }
 }
 
+/// The origin by name: authenticators take no addresses for hosts.
+fn page_of(origin: &str) -> String {
+    origin.replace("127.0.0.1", "localhost")
+}
+
 fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 2 };
@@ -230,7 +248,12 @@ fn policy(origin: &str) -> Policy {
         limits: Some(RateLimits::standard()),
         frontend_url: origin.to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
-        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![origin.to_owned()]).unwrap(),
+        relying_party: RelyingParty::new(
+            "localhost",
+            "IdentSphere",
+            vec![page_of(origin), NATIVE_APP.to_owned()],
+        )
+        .unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -7,24 +7,26 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
-    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy,
-    Ports, Principal, RateLimits, Register, ResetPassword, ShownFactor, SignIn, SignedIn, UpdateProfile,
-    Visitor,
+    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login,
+    NewPasskey, Policy, Ports, Principal, RateLimits, Register, ResetPassword, ShownFactor, SignIn, SignedIn,
+    UpdateProfile, Visitor,
 };
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
 };
 use identsphere_e2e::{Authenticator, PASSWORD, PERIOD};
-use identsphere_factors::passkey::RelyingParty;
+use identsphere_factors::passkey::{RelyingParty, RequestOptions};
 use identsphere_factors::totp::TimeStep;
 use identsphere_kernel::{Clock, Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::ClientInfo;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
-use identsphere_testkit::{Mailbox, ManualClock, Proxy, fresh_schema_name};
+use identsphere_testkit::{Mailbox, ManualClock, Proxy, SoftAuthenticator, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
+use serde_json::json;
 
 const OTHER_PASSWORD: &str = "staple battery horse";
+const ORIGIN: &str = "https://id.example.com";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A service whose store is behind a proxy.
@@ -332,6 +334,84 @@ async fn a_trusted_browser_signs_in_in_a_few_round_trips() {
     assert_eq!((trust, login), (1, 5));
 }
 
+/// A passkey of this principal's user, and how many round trips beginning and keeping it took.
+async fn add_passkey(scene: &Scene, who: &Principal, authenticator: &SoftAuthenticator) -> (usize, usize) {
+    let visitor = scene.visitor();
+    scene.proxy.round_trips();
+    let options = json!({ "publicKey": scene.service.begin_passkey(who, &visitor).await.unwrap() });
+    let begin = scene.proxy.round_trips();
+    let credential = authenticator.register(&options, ORIGIN).await.unwrap().to_string();
+    let input = NewPasskey { credential: credential.as_bytes(), label: None };
+    scene.service.add_passkey(who, input, &visitor).await.unwrap();
+    (begin, scene.proxy.round_trips())
+}
+
+/// What an authenticator says to request options.
+async fn used(authenticator: &SoftAuthenticator, options: RequestOptions) -> Vec<u8> {
+    authenticator.assert(&json!({ "publicKey": options }), ORIGIN).await.unwrap().to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_passkey_is_made_and_removed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    let (mut trips, mut remove) = ((0, 0), 0);
+    for _ in 0..2 {
+        trips = add_passkey(&scene, &who, &SoftAuthenticator::new()).await;
+        let id = scene.service.list_passkeys(&who).await.unwrap()[0].id;
+        scene.proxy.round_trips();
+        scene.service.remove_passkey(&who, id, &visitor).await.unwrap();
+        remove = scene.proxy.round_trips();
+    }
+    // Those there are, handle, ceremony; ceremony, count, passkey, write; those there are, passkey, sessions, write.
+    assert_eq!((trips, remove), ((3, 4), 4));
+}
+
+/// WN-12: whoever has the address, a sign-in begins with as many statements.
+#[tokio::test]
+async fn a_sign_in_with_a_passkey_begins_alike_for_everybody() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    add_passkey(&scene, &who, &SoftAuthenticator::new()).await;
+    scene.register("b@example.com").await;
+    for email in ["a@example.com", "b@example.com", "nobody@example.com"] {
+        let begin = round_trips!(scene, {
+            scene.service.begin_passkey_sign_in(Some(email), &visitor).await.unwrap()
+        });
+        // Limits, account, passkeys, ceremony.
+        assert_eq!(begin, 4, "{email}");
+    }
+    let nameless = round_trips!(scene, scene.service.begin_passkey_sign_in(None, &visitor).await.unwrap());
+    assert_eq!(nameless, 2);
+}
+
+#[tokio::test]
+async fn a_passkey_is_used_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    let authenticator = SoftAuthenticator::new();
+    add_passkey(&scene, &who, &authenticator).await;
+    let mut trips = [0; 3];
+    for _ in 0..2 {
+        let options = scene.service.begin_passkey_sign_in(None, &visitor).await.unwrap();
+        let credential = used(&authenticator, options).await;
+        scene.proxy.round_trips();
+        scene.service.sign_in_with_passkey(&credential, &visitor).await.unwrap();
+        trips[0] = scene.proxy.round_trips();
+
+        let options = scene.service.begin_passkey_step_up(&who, &visitor).await.unwrap();
+        trips[1] = scene.proxy.round_trips();
+        let credential = used(&authenticator, options).await;
+        scene.service.step_up_with_passkey(&who, &credential, &visitor).await.unwrap();
+        trips[2] = scene.proxy.round_trips();
+    }
+    // Limits, ceremony, passkey, use, write; passkeys, ceremony; ceremony, passkey, use, session, write.
+    assert_eq!(trips, [5, 2, 5]);
+}
+
 fn service(store: PgStore, mailbox: Arc<Mailbox>, clock: Arc<ManualClock>) -> IdentSphere {
     let master = MasterKey::generate(&OsRandom);
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
@@ -349,7 +429,7 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>, clock: Arc<ManualClock>) -> Id
         mailer: mailbox,
     };
     let policy = Policy {
-        issuer: "https://id.example.com".to_owned(),
+        issuer: ORIGIN.to_owned(),
         audience: None,
         access_ttl: Duration::from_secs(900),
         session_ttl: DAY * 30,
@@ -360,14 +440,9 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>, clock: Arc<ManualClock>) -> Id
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
-        frontend_url: "https://id.example.com".to_owned(),
+        frontend_url: ORIGIN.to_owned(),
         step_up_ttl: Duration::from_secs(1_800),
-        relying_party: RelyingParty::new(
-            "id.example.com",
-            "IdentSphere",
-            vec!["https://id.example.com".to_owned()],
-        )
-        .unwrap(),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![ORIGIN.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     };
     IdentSphere::new(ports, policy)

@@ -77,6 +77,7 @@ diesel::table! {
         token_hash -> Binary,
         user_id -> Uuid,
         first_factor -> Text,
+        passkey_id -> Nullable<Uuid>,
         browser -> Nullable<Binary>,
         attempts -> Integer,
         created_at -> Timestamptz,

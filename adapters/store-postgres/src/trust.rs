@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
-use identsphere_kernel::{Label, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
+use identsphere_kernel::{Label, PasskeyId, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
 use identsphere_sessions::{
     ClientInfo, PendingAttempt, PendingRepo, PendingSignIn, PendingStore, TrustRepo, TrustRotation,
     TrustStore, TrustedBrowser,
@@ -186,6 +186,7 @@ struct PendingRow {
     token_hash: Vec<u8>,
     user_id: Uuid,
     first_factor: String,
+    passkey_id: Option<Uuid>,
     browser: Option<Vec<u8>>,
     attempts: i32,
     created_at: DateTime<Utc>,
@@ -198,6 +199,7 @@ impl From<&PendingSignIn> for PendingRow {
             token_hash: pending.hash.as_bytes().to_vec(),
             user_id: pending.user.as_uuid(),
             first_factor: pending.first_factor.name().to_owned(),
+            passkey_id: pending.passkey.map(PasskeyId::as_uuid),
             browser: pending.browser.map(|hash| hash.as_bytes().to_vec()),
             attempts: 0,
             created_at: pending.created_at.to_chrono(),
@@ -214,6 +216,7 @@ impl TryFrom<PendingRow> for PendingSignIn {
             hash: token_hash(row.token_hash)?,
             user: UserId::from_uuid(row.user_id),
             first_factor: auth_method(&row.first_factor)?,
+            passkey: row.passkey_id.map(PasskeyId::from_uuid),
             browser: row.browser.map(token_hash).transpose()?,
             created_at: Timestamp::from_chrono(row.created_at),
             expires_at: Timestamp::from_chrono(row.expires_at),

@@ -80,6 +80,7 @@ table! {
         token_hash -> Binary,
         user_id -> Binary,
         first_factor -> Text,
+        passkey_id -> Nullable<Binary>,
         browser -> Nullable<Binary>,
         attempts -> Integer,
         created_at -> Text,

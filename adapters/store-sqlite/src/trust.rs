@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use identsphere_kernel::{Label, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
+use identsphere_kernel::{Label, PasskeyId, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
 use identsphere_sessions::{
     AuthMethod, ClientInfo, PendingAttempt, PendingRepo, PendingSignIn, PendingStore, TrustRepo,
     TrustRotation, TrustStore, TrustedBrowser,
@@ -25,6 +25,7 @@ impl PendingRepo for SqliteTx {
                     mfa_challenges::token_hash.eq(AsBytes(pending.hash)),
                     mfa_challenges::user_id.eq(AsBytes(pending.user)),
                     mfa_challenges::first_factor.eq(AsText(pending.first_factor)),
+                    mfa_challenges::passkey_id.eq(pending.passkey.map(AsBytes)),
                     mfa_challenges::browser.eq(pending.browser.map(AsBytes)),
                     mfa_challenges::attempts.eq(0),
                     mfa_challenges::created_at.eq(AsText(pending.created_at)),
@@ -191,6 +192,7 @@ struct PendingRow {
     token_hash: AsBytes<TokenHash>,
     user_id: AsBytes<UserId>,
     first_factor: AsText<AuthMethod>,
+    passkey_id: Option<AsBytes<PasskeyId>>,
     browser: Option<AsBytes<TokenHash>>,
     created_at: AsText<Timestamp>,
     expires_at: AsText<Timestamp>,
@@ -202,6 +204,7 @@ impl From<PendingRow> for PendingSignIn {
             hash: row.token_hash.0,
             user: row.user_id.0,
             first_factor: row.first_factor.0,
+            passkey: row.passkey_id.map(|id| id.0),
             browser: row.browser.map(|browser| browser.0),
             created_at: row.created_at.0,
             expires_at: row.expires_at.0,

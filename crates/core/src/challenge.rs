@@ -89,7 +89,7 @@ impl IdentSphere {
         visitor: &Visitor<'_>,
     ) -> Result<Result<SignedIn, UserId>, Error> {
         let now = self.now();
-        let entrance = Entrance::by(pending.auth_method()).with(factor.kind());
+        let entrance = Entrance::after(pending, factor.kind());
         let action = AuditAction::MfaChallengeSucceeded;
         let ready = self.ready_session(user, role, entrance, action, visitor)?;
         let ready = ready.noting("second_factor", factor.kind().name());

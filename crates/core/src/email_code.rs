@@ -82,7 +82,8 @@ impl IdentSphere {
         let now = self.now();
         if asks {
             let action = AuditAction::EmailOtpMfaRequired;
-            let ready = self.ready_question(&owner, AuthMethod::EmailOtp, action, visitor);
+            let first = Entrance::by(AuthMethod::EmailOtp);
+            let ready = self.ready_question(&owner, first, action, visitor);
             let mut tx = self.store().begin().await?;
             if !tx.proofs().take_code(owner.id, &hash, now).await? {
                 return Err(Error::AuthenticationRequired);

@@ -4,7 +4,7 @@ use identsphere_accounts::User;
 use identsphere_kernel::{Duration, PasskeyId, SecretString, SessionId};
 use identsphere_organizations::Role;
 use identsphere_sessions::{
-    AssuranceLevel, AuthMethod, ClientInfo, Leaf, RefreshToken, SecondFactor, Session,
+    AssuranceLevel, AuthMethod, ClientInfo, Leaf, PendingSignIn, RefreshToken, SecondFactor, Session,
 };
 
 use crate::{Error, IdentSphere, Principal, TrustToken};
@@ -49,6 +49,22 @@ impl Entrance {
     /// With a second factor after the first.
     pub(crate) fn with(self, second_factor: SecondFactor) -> Self {
         Self { second_factor: Some(second_factor), ..self }
+    }
+
+    /// What it began with.
+    pub(crate) fn method(&self) -> AuthMethod {
+        self.method
+    }
+
+    /// The passkey that was used.
+    pub(crate) fn passkey(&self) -> Option<PasskeyId> {
+        self.passkey
+    }
+
+    /// What a sign-in that waited for its second factor ends with, once this one is shown.
+    pub(crate) fn after(pending: &PendingSignIn, second_factor: SecondFactor) -> Self {
+        let (method, passkey) = (pending.auth_method(), pending.passkey);
+        Self { method, second_factor: Some(second_factor), passkey }
     }
 
     fn level(&self) -> AssuranceLevel {

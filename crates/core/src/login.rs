@@ -88,7 +88,8 @@ impl IdentSphere {
                 }
             }
             let action = AuditAction::LoginMfaRequired;
-            let ready = self.ready_question(&user, AuthMethod::Password, action, visitor);
+            let first = Entrance::by(AuthMethod::Password);
+            let ready = self.ready_question(&user, first, action, visitor);
             let mut tx = self.store().begin().await?;
             self.upgrade_hash(&mut *tx, user.id, upgrade).await?;
             self.ask_for_second_factor(&mut *tx, &ready, attempts).await?;

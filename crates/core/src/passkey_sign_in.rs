@@ -8,7 +8,7 @@ use identsphere_factors::passkey::{
 };
 use identsphere_kernel::{Email, EmailKey, UserId};
 use identsphere_organizations::Role;
-use identsphere_sessions::{AuthMethod, ClientInfo, SecondFactor};
+use identsphere_sessions::{ClientInfo, SecondFactor};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
@@ -262,9 +262,10 @@ impl IdentSphere {
         let Used { user, role, passkey, assertion } = used;
         let Assertion { sign_count, user_verified, backed_up } = assertion;
         let now = self.now();
+        let entrance = Entrance::by_passkey(passkey.id, user_verified);
         if user.mfa_enabled && !user_verified {
             let action = AuditAction::PasskeyMfaRequired;
-            let ready = self.ready_question(&user, AuthMethod::Passkey, action, visitor);
+            let ready = self.ready_question(&user, entrance, action, visitor);
             let mut tx = self.store().begin().await?;
             if !tx.passkeys().use_passkey(passkey.id, sign_count, backed_up, now).await? {
                 return Ok(None);
@@ -273,7 +274,6 @@ impl IdentSphere {
             tx.commit().await?;
             return Ok(Some(SignIn::SecondFactorDue(ready.due)));
         }
-        let entrance = Entrance::by_passkey(passkey.id, user_verified);
         let ready = self.ready_session(user, role, entrance, AuditAction::PasskeyLogin, visitor)?;
         let ready = ready.noting("passkey", passkey.id.to_string());
         let mut tx = self.store().begin().await?;

@@ -53,7 +53,7 @@ impl IdentSphere {
     }
 
     /// Removes a passkey of this principal's user. Sessions that rest on it end (MF-15), but for the one that asks, which
-    /// goes down a level.
+    /// goes down a level. So does every sign-in that waits for its second factor: it may have begun with this passkey.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's; [`Error::Overloaded`].
@@ -72,6 +72,7 @@ impl IdentSphere {
         if !tx.passkeys().remove_passkey(id, user.id, now).await? {
             return Err(Error::NotFound);
         }
+        tx.pending().void_pending(user.id).await?;
         let spare = Some(who.session.id);
         let ended = tx.sessions().drop_factor(user.id, RemovedFactor::Passkey(id), spare, now).await?;
         let event = self

@@ -4,7 +4,7 @@ use identsphere_accounts::User;
 use identsphere_audit::{Actor, AuditAction, AuditEvent};
 use identsphere_kernel::{Duration, OpaqueToken, StoreError, Timestamp, TokenPurpose};
 use identsphere_organizations::Role;
-use identsphere_sessions::{AuthMethod, PendingSignIn, SecondFactor};
+use identsphere_sessions::{PendingSignIn, SecondFactor};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
@@ -116,7 +116,7 @@ impl IdentSphere {
     pub(crate) fn ready_question(
         &self,
         user: &User,
-        first_factor: AuthMethod,
+        first: Entrance,
         action: AuditAction,
         visitor: &Visitor<'_>,
     ) -> ReadyQuestion {
@@ -124,7 +124,8 @@ impl IdentSphere {
         let pending = PendingSignIn {
             hash: token.hash(TokenPurpose::SecondFactor),
             user: user.id,
-            first_factor,
+            first_factor: first.method(),
+            passkey: first.passkey(),
             browser: visitor.mark(),
             created_at: now,
             expires_at: now.plus(PendingSignIn::LIFETIME),
@@ -132,7 +133,7 @@ impl IdentSphere {
         let event = self
             .event(action, Actor::User(user.id), &Resource::User(Some(user.id)), visitor.client)
             .within(user.home_organization)
-            .with("auth_method", first_factor.name());
+            .with("auth_method", first.method().name());
         let due = SecondFactorDue { token, expires_in: PendingSignIn::LIFETIME, methods: METHODS };
         ReadyQuestion { due, pending, event }
     }

@@ -1,7 +1,7 @@
 //! A sign-in whose first factor was right and that waits for the second. It is no session: nothing but the route that
 //! takes a second factor accepts its token (MF-05, MF-06).
 
-use identsphere_kernel::{Duration, Timestamp, TokenHash, UserId};
+use identsphere_kernel::{Duration, PasskeyId, Timestamp, TokenHash, UserId};
 
 use crate::{AuthMethod, SecondFactor};
 
@@ -14,6 +14,8 @@ pub struct PendingSignIn {
     pub user: UserId,
     /// What it was begun with.
     pub first_factor: AuthMethod,
+    /// The passkey that it was begun with, if it was one: the session will rest on it, too.
+    pub passkey: Option<PasskeyId>,
     /// The browser that began it, if that could be told; it alone may end it.
     pub browser: Option<TokenHash>,
     /// When it was begun.
@@ -55,7 +57,7 @@ pub enum RemovedFactor {
     /// The codes of the authenticator, and what depends on them.
     Codes,
     /// This passkey.
-    Passkey(identsphere_kernel::PasskeyId),
+    Passkey(PasskeyId),
 }
 
 impl RemovedFactor {

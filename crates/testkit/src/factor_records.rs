@@ -23,6 +23,7 @@ impl World {
             hash: self.token_hash(),
             user: user.id,
             first_factor: AuthMethod::Password,
+            passkey: None,
             browser: Some(self.token_hash()),
             created_at: self.now(),
             expires_at: self.now().plus(PendingSignIn::LIFETIME),
@@ -115,7 +116,17 @@ impl World {
                 let hash = self.next_hash(all.len());
                 let typical = self.pending_sign_in(user);
                 let first_factor = *first_factor;
-                all.push(PendingSignIn { hash, first_factor, browser, created_at, expires_at, ..typical });
+                let by_passkey = first_factor == AuthMethod::Passkey;
+                let passkey = by_passkey.then(|| PasskeyId::new(&*self.clock, &*self.random));
+                all.push(PendingSignIn {
+                    hash,
+                    first_factor,
+                    passkey,
+                    browser,
+                    created_at,
+                    expires_at,
+                    ..typical
+                });
             }
         }
         all

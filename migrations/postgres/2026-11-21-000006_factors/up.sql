@@ -22,6 +22,7 @@ CREATE TABLE mfa_challenges (
     token_hash bytea CONSTRAINT mfa_challenges_pkey PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     first_factor text NOT NULL,
+    passkey_id uuid,
     browser bytea,
     attempts integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,

@@ -22,6 +22,7 @@ CREATE TABLE mfa_challenges (
     token_hash BLOB NOT NULL,
     user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     first_factor TEXT NOT NULL,
+    passkey_id BLOB,
     browser BLOB,
     attempts INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
