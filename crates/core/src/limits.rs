@@ -99,8 +99,8 @@ pub struct RateLimits {
     pub password_account: Quota,
     /// Second factors that are tried, a user, over every endpoint (MF-04).
     pub second_factor: Quota,
-    /// Ceremonies with passkeys that are begun, a client address.
-    pub passkey_address: Quota,
+    /// Ceremonies with passkeys that are begun: a client address or, within a session, a user.
+    pub passkey_ceremonies: Quota,
     /// Pictures that a user sends.
     pub upload_account: Quota,
     /// Mails of one kind to an address, known or not, in quick succession (RC-16).
@@ -125,7 +125,7 @@ impl RateLimits {
             login_address: Quota { burst: 100, per: QUARTER },
             password_account: Quota { burst: 10, per: QUARTER },
             second_factor: Quota { burst: 10, per: HOUR },
-            passkey_address: Quota { burst: 300, per: QUARTER },
+            passkey_ceremonies: Quota { burst: 300, per: QUARTER },
             upload_account: Quota { burst: 30, per: HOUR },
             mail_account: Quota { burst: 3, per: Duration::from_secs(10 * 60) },
             mail_account_day: Quota { burst: 10, per: Duration::from_secs(24 * 60 * 60) },
@@ -168,13 +168,19 @@ impl IdentSphere {
         vec![Take { bucket: BucketKey::of_address(purpose, client.ip_address), quota: limits.login_address }]
     }
 
-    /// What beginning a ceremony with passkeys takes.
-    pub(crate) fn ceremonies(&self, client: &ClientInfo) -> Vec<Take> {
+    /// What beginning a sign-in with a passkey takes.
+    pub(crate) fn passkey_sign_ins(&self, client: &ClientInfo) -> Vec<Take> {
         let Some(limits) = self.policy.limits else { return vec![] };
         vec![Take {
             bucket: BucketKey::of_address("passkey", client.ip_address),
-            quota: limits.passkey_address,
+            quota: limits.passkey_ceremonies,
         }]
+    }
+
+    /// What beginning a ceremony with passkeys within a session takes.
+    pub(crate) fn ceremonies(&self, user: UserId) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take { bucket: BucketKey::of_user("passkey", user), quota: limits.passkey_ceremonies }]
     }
 
     /// What redeeming a link takes.

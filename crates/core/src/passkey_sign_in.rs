@@ -53,7 +53,7 @@ impl IdentSphere {
             .map(Email::parse)
             .transpose()
             .map_err(|error| Error::InvalidInput(vec![FieldFault::new("email", error)]))?;
-        self.take(&self.ceremonies(visitor.client)).await?;
+        self.take(&self.passkey_sign_ins(visitor.client)).await?;
         let (kind, user, allowed) = match email {
             None => (CeremonyKind::SignIn, None, vec![]),
             Some(email) => {
@@ -97,12 +97,13 @@ impl IdentSphere {
     /// Begins a step-up of this principal's session with a passkey of theirs.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] without a passkey; [`Error::Overloaded`].
+    /// [`Error::Forbidden`] without a passkey; [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn begin_passkey_step_up(
         &self,
         who: &Principal,
         visitor: &Visitor<'_>,
     ) -> Result<RequestOptions, Error> {
+        self.take(&self.ceremonies(who.user.id)).await?;
         let passkeys = self.store().list_passkeys(who.user.id).await?;
         if passkeys.is_empty() {
             return Err(Error::Forbidden);

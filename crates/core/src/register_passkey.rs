@@ -29,13 +29,14 @@ impl IdentSphere {
     /// Begins the making of a passkey for this principal's user: what to pass to the browser.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when there are as many as there may be; [`Error::Overloaded`].
+    /// [`Error::Conflict`] when there are as many as there may be; [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn begin_passkey(
         &self,
         who: &Principal,
         visitor: &Visitor<'_>,
     ) -> Result<CreationOptions, Error> {
         let user = &who.user;
+        self.take(&self.ceremonies(user.id)).await?;
         let existing = self.store().list_passkeys(user.id).await?;
         if existing.len() >= MOST_PASSKEYS {
             return Err(TOO_MANY);

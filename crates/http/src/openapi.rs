@@ -178,7 +178,8 @@ fn description(route: &Route) -> String {
         RateClass::Unlimited => "",
         RateClass::Register | RateClass::Login | RateClass::Mail => "Rate limited by address and by account.",
         RateClass::SecondFactor => "Rate limited by account, over every endpoint that takes a second factor.",
-        RateClass::Redeem | RateClass::Passkey => "Rate limited by address.",
+        RateClass::Passkey => "Rate limited, by account within a session and by address without one.",
+        RateClass::Redeem => "Rate limited by address.",
         RateClass::Password | RateClass::Upload => "Rate limited by account.",
     };
     let stepped_up = match route.step_up {

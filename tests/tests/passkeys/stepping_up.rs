@@ -15,6 +15,7 @@ matrix! {
     only_a_verified_user_steps_up,
     whoever_has_no_passkey_cannot_step_up_with_one,
     changing_passkeys_asks_those_with_an_authenticator_for_it,
+    ceremonies_within_a_session_are_rationed,
 }
 
 /// A request that asks users with an authenticator for a fresh second factor.
@@ -123,4 +124,21 @@ async fn changing_passkeys_asks_those_with_an_authenticator_for_it(app: App) {
     factor.step_up(&app, &holder.browser).await;
     holder.browser.delete(&path).csrf().send().await.assert_status(204);
     assert_eq!(person.passkeys().await.as_array().unwrap().len(), 1);
+}
+
+/// Each keeps a row for five minutes.
+async fn ceremonies_within_a_session_are_rationed(app: App) {
+    const QUOTA: usize = 300;
+    let (holder, _) = Holder::with_passkey(&app).await;
+    let begin_step_up = holder.browser.post("/v1/auth/passkey/verify/begin").csrf();
+    // Making the passkey was the first.
+    for _ in 1..QUOTA {
+        begin_registration(&holder.browser).await.assert_status(200);
+    }
+    let refused = begin_registration(&holder.browser).await;
+    refused.assert_error(429, "rate_limited");
+    assert!(refused.header("retry-after").is_some());
+    begin_step_up.send().await.assert_error(429, "rate_limited");
+    let (other, _) = Holder::with_passkey(&app).await;
+    begin_registration(&other.browser).await.assert_status(200);
 }

@@ -41,6 +41,7 @@ pub(super) const BEGIN_REGISTRATION: Route = Route {
         description: "The options",
         content: Content::Object(Shape::of::<CreationView>()),
     },
+    rate: RateClass::Passkey,
     refusals: &[ErrorCode::Conflict],
     handler: |app, call| Box::pin(passkeys::begin_registration(app, call)),
     ..WRITE
@@ -135,6 +136,7 @@ pub(super) const BEGIN_STEP_UP: Route = Route {
     operation: "beginPasskeyStepUp",
     summary: "Begin to show a passkey in a session",
     step_up: StepUpRule::Never,
+    rate: RateClass::Passkey,
     success: Success {
         status: 200,
         description: "The options",
