@@ -44,7 +44,7 @@ bench-scale:
 
 # The hot functions, each alone.
 bench-functions:
-    cargo bench --locked -p identsphere-bench-functions --bench functions
+    scripts/bench-functions --write
 
 # Forged tokens, hostile pages, smuggled requests, bombs and 5,000 slow clients; about three minutes.
 proof-attack:

@@ -14,6 +14,7 @@ use identsphere_accounts::PasswordHash;
 use identsphere_core::import_format::{Column, CsvHeader, Lines, json_line, parse_json_line};
 use identsphere_core::{PasswordHasher as _, Verification};
 use identsphere_crypto::FirebaseProject;
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::ENDPOINTS;
 use identsphere_kernel::{Email, SecretBytes};
 use identsphere_sessions::RefreshKey;
@@ -176,14 +177,20 @@ pub fn if_none_match(bytes: &[u8]) {
     });
 }
 
-/// A settings file of any text is read or refused.
+/// A settings file of any text is read or refused, and what was read is a relying party of passkeys.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let text = text.to_owned();
     let read_file = move |_: &Path| Ok(text.clone());
     let environment = BTreeMap::from([("IDENTSPHERE_CONFIG".to_owned(), "/identsphere.toml".to_owned())]);
     match load(&Sources { flags: vec![], environment, read_file: &read_file, cores: 2, checks: &[] }) {
-        Ok(loaded) => assert!(!loaded.effective.is_empty()),
+        Ok(loaded) => {
+            assert!(!loaded.effective.is_empty());
+            let passkeys = loaded.settings.passkeys;
+            let origins = passkeys.origins.iter().map(ToString::to_string).collect();
+            let party = RelyingParty::new(&passkeys.rp_id, &passkeys.name, origins);
+            assert!(party.is_ok(), "{party:?}");
+        }
         Err(faults) => assert!(!faults.to_string().is_empty()),
     }
 }

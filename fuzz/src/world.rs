@@ -7,7 +7,10 @@ use std::sync::{Arc, OnceLock};
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_accounts::Password;
 use identsphere_core::{IdentSphere, Policy, Ports};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Origin, Reply, SameSite, Transport,
 };
@@ -67,6 +70,7 @@ impl World {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             blobs: Arc::new(ObjectBlobs::memory()),
+            signatures: Arc::new(PasskeySignatures),
             pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: master_key.secrets(),
             mailer: Arc::new(Mailbox::default()),
@@ -134,6 +138,8 @@ fn policy() -> Policy {
         },
         limits: None,
         frontend_url: "http://localhost".to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

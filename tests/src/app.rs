@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
 use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits};
-use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{HashScheme, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
@@ -18,10 +19,13 @@ use serde_json::{Value, json};
 use crate::keys::RepeatingVault;
 use crate::serve::{Framework, Server};
 use crate::stores::{Data, Engine};
-use crate::{Caller, claims, unique};
+use crate::{Answer, Caller, claims, unique};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// The origin of a native app that may run ceremonies with passkeys, too.
+pub const NATIVE_APP: &str = "android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck";
 
 const DAY: u64 = 86_400;
 
@@ -60,6 +64,20 @@ impl BearerSession {
     pub fn claims(&self) -> Value {
         claims(&self.access)
     }
+
+    /// The tokens in the answer to a sign-in.
+    pub fn of(email: &str, answer: &Answer) -> Self {
+        let body = answer.json();
+        let text = |member: &str| body[member].as_str().unwrap().to_owned();
+        Self { email: email.to_owned(), access: text("access_token"), refresh: text("refresh_token") }
+    }
+
+    /// The same session with its next tokens.
+    pub async fn refreshed(&self, app: &App) -> Self {
+        let request = json!({ "refresh_token": self.refresh });
+        let answer = app.caller().post("/v1/auth/refresh").json(&request).send().await;
+        Self::of(&self.email, answer.assert_status(200))
+    }
 }
 
 impl App {
@@ -79,6 +97,11 @@ impl App {
     /// The one text column, called `line`, of a query as a host application may make it (contract §8).
     pub async fn select(&self, query: &str) -> Vec<String> {
         self.data.select(query).await
+    }
+
+    /// A change of one row that no route can make yet, in SQL.
+    pub async fn change(&self, statement: &str) {
+        assert_eq!(self.select(&format!("{statement} RETURNING 'done' AS line")).await, ["done"]);
     }
 
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
@@ -120,6 +143,16 @@ impl App {
     /// The public base URL, which is the issuer too.
     pub fn origin(&self) -> String {
         self.origin.clone()
+    }
+
+    /// The origin of the pages that run ceremonies with passkeys.
+    pub fn page(&self) -> String {
+        page_of(&self.origin)
+    }
+
+    /// Changes data behind the service's back, as an operator could.
+    pub async fn execute(&self, statements: &str) {
+        self.data.execute(statements).await;
     }
 
     /// Does what lies in the outbox, and what that puts there; then every mail has arrived.
@@ -166,15 +199,13 @@ impl App {
     pub async fn bearer_login(&self, email: &str) -> BearerSession {
         let request = json!({ "email": email, "password": PASSWORD, "token_transport": "bearer" });
         let answer = self.caller().post("/v1/auth/login").json(&request).send().await;
-        answer.assert_status(200);
-        let body = answer.json();
-        let text = |member: &str| body[member].as_str().unwrap().to_owned();
-        BearerSession {
-            email: email.to_owned(),
-            access: text("access_token"),
-            refresh: text("refresh_token"),
-        }
+        BearerSession::of(email, answer.assert_status(200))
     }
+}
+
+/// The origin by name: authenticators take no addresses for hosts.
+fn page_of(origin: &str) -> String {
+    origin.replace("127.0.0.1", "localhost")
 }
 
 fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
@@ -190,6 +221,7 @@ fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports
         clock,
         random: Arc::new(OsRandom),
         blobs: data.blobs.clone(),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
         secrets: data.master.secrets(),
         mailer,
@@ -215,6 +247,13 @@ fn policy(origin: &str) -> Policy {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: origin.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new(
+            "localhost",
+            "IdentSphere",
+            vec![page_of(origin), NATIVE_APP.to_owned()],
+        )
+        .unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -4,14 +4,20 @@
 //! the one thing that is not real: it stands still until a scenario moves it.
 
 mod app;
+mod factors;
 mod http;
 mod keys;
+mod passkeys;
+mod second_factor;
 mod serve;
 mod stores;
 
-pub use app::{App, BearerSession, PASSWORD, run};
+pub use app::{App, BearerSession, NATIVE_APP, PASSWORD, run};
+pub use factors::{Authenticator, Enrolled, PERIOD, mfa_token};
 pub use http::{Answer, Caller, Request, SetCookie};
 pub use keys::{claims, verify_independently};
+pub use passkeys::{Holder, begin_sign_in, change_bytes, change_client_data, end_sign_in, with_bytes};
+pub use second_factor::SecondFactor;
 pub use serve::Framework;
 pub use stores::Engine;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use identsphere_blob::ObjectBlobs;
@@ -85,13 +86,23 @@ impl Data {
                 lines.into_iter().map(|row| row.line).collect()
             }
             Place::Postgres { schema } => {
-                let url = PostgresServer::shared().url();
-                let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-                tokio::spawn(connection);
-                client.batch_execute(&format!("SET search_path TO {schema}")).await.unwrap();
+                let client = connect(schema).await;
                 let rows = client.query(query, &[]).await.unwrap();
                 rows.iter().map(|row| row.get("line")).collect()
             }
+        }
+    }
+
+    /// Runs statements. Memory has no tables.
+    pub async fn execute(&self, statements: &str) {
+        match &self.place {
+            Place::Memory(_) => panic!("a store in memory has no tables"),
+            Place::Sqlite { file, .. } => {
+                let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+                connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON").unwrap();
+                connection.batch_execute(statements).unwrap();
+            }
+            Place::Postgres { schema } => connect(schema).await.batch_execute(statements).await.unwrap(),
         }
     }
 
@@ -109,6 +120,13 @@ impl Data {
             }
         }
     }
+}
+
+async fn connect(schema: &SchemaName) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&PostgresServer::shared().url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&format!("SET search_path TO {schema}")).await.unwrap();
+    client
 }
 
 /// A row of one text column.

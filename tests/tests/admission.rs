@@ -73,11 +73,6 @@ impl Collector {
     }
 }
 
-/// What no route can do yet.
-async fn change(app: &App, statement: &str) {
-    assert_eq!(app.select(&format!("{statement} RETURNING 'done' AS line")).await, ["done"]);
-}
-
 async fn a_deleted_user_gets_in_by_no_path(app: App) {
     let person = Collector::new(&app).await;
     let body = json!({ "password": PASSWORD });
@@ -89,15 +84,15 @@ async fn a_deleted_user_gets_in_by_no_path(app: App) {
 async fn a_disabled_user_gets_in_by_no_path(app: App) {
     let person = Collector::new(&app).await;
     let email = &person.email;
-    change(&app, &format!("UPDATE users SET status = 'disabled' WHERE email = '{email}'")).await;
+    app.change(&format!("UPDATE users SET status = 'disabled' WHERE email = '{email}'")).await;
     person.is_refused(&app).await;
-    change(&app, &format!("UPDATE users SET status = 'active' WHERE email = '{email}'")).await;
+    app.change(&format!("UPDATE users SET status = 'active' WHERE email = '{email}'")).await;
     app.login(email).await;
 }
 
 async fn a_user_without_a_membership_gets_in_by_no_path(app: App) {
     let person = Collector::new(&app).await;
     let of_person = format!("user_id = (SELECT id FROM users WHERE email = '{}')", person.email);
-    change(&app, &format!("DELETE FROM organization_memberships WHERE {of_person}")).await;
+    app.change(&format!("DELETE FROM organization_memberships WHERE {of_person}")).await;
     person.is_refused(&app).await;
 }

@@ -60,7 +60,7 @@ async fn waiting(node: &App) -> u64 {
 async fn sign_up(node: &App, number: u8) -> String {
     let email = unique("ada@example.com");
     let client = ClientInfo::new(Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, number))), None);
-    let visitor = Visitor { client: &client, device: None, language: Language::En };
+    let visitor = Visitor::without_cookies(&client, Language::En);
     let input = Register {
         email: &email,
         password: PASSWORD,

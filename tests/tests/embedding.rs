@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use identsphere_e2e::{App as Service, BearerSession, Caller, Engine, Framework};
+use identsphere_e2e::{App as Service, BearerSession, Caller, Engine, Framework, PASSWORD};
 use identsphere_http::{App, CookieSettings, Drain, HttpConfig, Permission, SameSite, Transport};
 use identsphere_kernel::{Duration, SecretBytes};
 use tokio::sync::oneshot;
@@ -30,6 +30,7 @@ on_both_frameworks! {
     handlers_of_the_host_know_who_calls,
     a_permission_guards_routes_of_the_host,
     writes_of_the_host_need_the_csrf_header,
+    a_step_up_guards_routes_of_the_host,
 }
 
 /// A host application with routes of its own; it stops when this is dropped.
@@ -40,7 +41,8 @@ struct Host {
 
 impl Host {
     /// Beside the routes of the service there are: `/hello` and `/account` for everybody, `/whoami` (GET and POST) for users,
-    /// `/maybe` for both, `/end` for those who may delete the organisation, `/never` for those who may do what nobody may.
+    /// `/maybe` for both, `/end` for those who may delete the organisation, `/never` for those who may do what nobody may,
+    /// `/payouts` for those who have lately shown a second factor, `/payees` for them and for those who have none.
     fn start(service: &Service) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -63,7 +65,7 @@ const NEVER: &str = "host.never";
 
 fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     use actix_web::{App as Host, HttpServer, web};
-    use identsphere_actix::{AuthSession, OptionalAuthSession, RequirePermission, mount};
+    use identsphere_actix::{AuthSession, OptionalAuthSession, Require, mount};
 
     async fn whoami(session: AuthSession) -> String {
         session.0.user.email.as_str().to_owned()
@@ -75,9 +77,7 @@ fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
 
     let serve = move || {
         HttpServer::new(move || {
-            let guarded = |path: &str, permission| {
-                web::resource(path).wrap(RequirePermission(permission)).route(web::get().to(whoami))
-            };
+            let guarded = |path: &str, guard| web::resource(path).wrap(guard).route(web::get().to(whoami));
             Host::new()
                 .configure(mount(app.clone()))
                 .route("/hello", web::get().to(async || "hello"))
@@ -85,8 +85,10 @@ fn start_actix(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) 
                 .route("/whoami", web::get().to(whoami))
                 .route("/whoami", web::post().to(whoami))
                 .route("/maybe", web::get().to(maybe))
-                .service(guarded("/end", Permission::ORG_DELETE))
-                .service(guarded("/never", Permission::new(NEVER)))
+                .service(guarded("/end", Require::permission(Permission::ORG_DELETE)))
+                .service(guarded("/never", Require::permission(Permission::new(NEVER))))
+                .service(guarded("/payouts", Require::step_up()))
+                .service(guarded("/payees", Require::step_up_if_enrolled()))
         })
         .workers(1)
         .shutdown_signal(async { drop(stopped.await) })
@@ -102,9 +104,7 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
     use axum::extract::FromRef;
     use axum::middleware::from_fn_with_state;
     use axum::routing::get;
-    use identsphere_axum::{
-        AuthSession, OptionalAuthSession, RequirePermission, mount, require_permission, serve,
-    };
+    use identsphere_axum::{AuthSession, OptionalAuthSession, Require, mount, require, serve};
 
     #[derive(Clone)]
     struct State(App);
@@ -123,18 +123,19 @@ fn start_axum(listener: TcpListener, app: App, stopped: oneshot::Receiver<()>) {
         session.0.map_or("nobody".to_owned(), |principal| principal.user.email.as_str().to_owned())
     }
 
-    let guarded = |path: &str, permission| {
-        let guard = RequirePermission { app: app.clone(), permission };
+    let guarded = |path: &str, guard| {
         let router = Router::new().route(path, get(whoami));
-        router.route_layer(from_fn_with_state(guard, require_permission))
+        router.route_layer(from_fn_with_state(guard, require))
     };
     let router = Router::new()
         .route("/hello", get(async || "hello"))
         .route("/account", get(async || "the host's"))
         .route("/whoami", get(whoami).post(whoami))
         .route("/maybe", get(maybe))
-        .merge(guarded("/end", Permission::ORG_DELETE))
-        .merge(guarded("/never", Permission::new(NEVER)))
+        .merge(guarded("/end", Require::permission(app.clone(), Permission::ORG_DELETE)))
+        .merge(guarded("/never", Require::permission(app.clone(), Permission::new(NEVER))))
+        .merge(guarded("/payouts", Require::step_up(app.clone())))
+        .merge(guarded("/payees", Require::step_up_if_enrolled(app.clone())))
         .merge(mount(app.clone()))
         .with_state(State(app));
     listener.set_nonblocking(true).unwrap();
@@ -203,10 +204,49 @@ async fn a_permission_guards_routes_of_the_host(service: Service) {
 async fn writes_of_the_host_need_the_csrf_header(service: Service) {
     let host = Host::start(&service);
     let (email, _) = service.sign_up().await;
-    let request = serde_json::json!({ "email": email, "password": identsphere_e2e::PASSWORD });
+    let request = serde_json::json!({ "email": email, "password": PASSWORD });
     let mut browser = host.caller();
     browser.follow(|caller| caller.post("/v1/auth/login").json(&request)).await.assert_status(200);
     assert_eq!(browser.get("/whoami").send().await.body, email.as_bytes());
     browser.post("/whoami").send().await.assert_error(403, "csrf_failed");
     assert_eq!(browser.post("/whoami").csrf().send().await.body, email.as_bytes());
+}
+
+async fn a_step_up_guards_routes_of_the_host(service: Service) {
+    let host = Host::start(&service);
+    let (email, browser) = service.sign_up().await;
+    let mut session = service.bearer_login(&email).await;
+    let stranger = host.caller();
+    let get = async |path: &str, access: &str| stranger.get(path).bearer(access).send().await;
+    get("/payouts", &session.access).await.assert_error(401, "mfa_required");
+    assert_eq!(get("/payees", &session.access).await.assert_status(200).body, email.as_bytes());
+    for path in ["/payouts", "/payees"] {
+        stranger.get(path).send().await.assert_error(401, "authentication_required");
+    }
+
+    let person = service.enrol(email, browser).await;
+    for path in ["/payouts", "/payees"] {
+        let refused = get(path, &session.access).await;
+        refused.assert_error(401, "mfa_required");
+        assert_eq!(refused.json()["error"]["type"], "mfa_required");
+        let by_cookie = stranger.get(path).header("cookie", &access_cookie(&person.browser)).send().await;
+        assert_eq!(by_cookie.assert_status(200).body, person.email.as_bytes(), "just set up");
+    }
+    let request = serde_json::json!({ "code": person.authenticator.next_code(&service) });
+    let verify = stranger.post("/v1/auth/mfa/verify").bearer(&session.access).json(&request);
+    verify.send().await.assert_status(200);
+    for path in ["/payouts", "/payees"] {
+        assert_eq!(get(path, &session.access).await.assert_status(200).body, person.email.as_bytes());
+    }
+    service.clock.advance(Duration::from_secs(1_799));
+    session = session.refreshed(&service).await;
+    get("/payouts", &session.access).await.assert_status(200);
+    service.clock.advance(Duration::from_secs(1));
+    for path in ["/payouts", "/payees"] {
+        get(path, &session.access).await.assert_error(401, "mfa_required");
+    }
+}
+
+fn access_cookie(browser: &Caller) -> String {
+    format!("identsphere_at={}", browser.cookie("identsphere_at"))
 }

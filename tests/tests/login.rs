@@ -1,8 +1,13 @@
 //! Sign-in with a password, on every framework and store.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use identsphere_accounts::Password;
+use identsphere_core::PasswordHasher;
+use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig};
 use identsphere_e2e::{Answer, App, PASSWORD, matrix, unique};
+use identsphere_kernel::OsRandom;
 use serde_json::{Value, json};
 
 matrix! {
@@ -13,6 +18,12 @@ matrix! {
     a_password_too_long_to_hash_is_refused_before_any_work,
     every_sign_in_is_a_new_session,
     fields_of_the_wrong_type_are_named,
+}
+
+/// On stores with tables: the hash is changed in SQL.
+mod an_outdated_hash_is_replaced_whatever_follows_the_password {
+    identsphere_e2e::matrix!(@ an_outdated_hash_is_replaced_whatever_follows_the_password:
+        actix_sqlite = Actix Sqlite, axum_postgres = Axum Postgres);
 }
 
 fn body(email: &str, password: &str) -> Value {
@@ -111,5 +122,34 @@ async fn fields_of_the_wrong_type_are_named(app: App) {
         let answer = app.caller().post("/v1/auth/login").json(&request).send().await;
         answer.assert_error(400, "invalid_input");
         assert!(answer.json()["error"]["message"].as_str().unwrap().contains(field), "{request}");
+    }
+}
+
+/// A hash of a cheaper scheme than the one that is set.
+async fn outdated_hash() -> String {
+    let scheme = HashScheme::below_floor_for_tests("scrypt:ln=3,r=8,p=1").unwrap();
+    let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 1 };
+    let pool = PasswordPool::start(pool, Arc::new(OsRandom)).unwrap();
+    pool.hash(Password::present(PASSWORD).unwrap()).await.unwrap().as_str().to_owned()
+}
+
+async fn an_outdated_hash_is_replaced_whatever_follows_the_password(app: App) {
+    let (email, browser) = app.sign_up().await;
+    let asked = app.enrolled().await;
+    let mut trusted = app.enrolled().await;
+    let trust = trusted.browser.post("/v1/auth/trusted-browsers").csrf().send().await;
+    trusted.browser.keep(trust.assert_status(200));
+    let outdated = outdated_hash().await;
+    for (email, browser, status) in [
+        (&email, &browser, "success"),
+        (&asked.email, &asked.browser, "mfa_required"),
+        (&trusted.email, &trusted.browser, "success"),
+    ] {
+        app.change(&format!("UPDATE users SET password_hash = '{outdated}' WHERE email = '{email}'")).await;
+        let answer = browser.post("/v1/auth/login").json(&body(email, PASSWORD)).send().await;
+        assert_eq!(answer.assert_status(200).json()["status"], status);
+        let query = format!("SELECT password_hash AS line FROM users WHERE email = '{email}'");
+        assert_ne!(app.select(&query).await, [outdated.as_str()], "{status} {email}");
+        login(&app, email, PASSWORD).await.assert_status(200);
     }
 }

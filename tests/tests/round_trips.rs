@@ -7,19 +7,26 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
-    ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login, Policy, Ports, Principal,
-    RateLimits, Register, ResetPassword, SignedIn, UpdateProfile, Visitor,
+    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login,
+    NewPasskey, Policy, Ports, Principal, RateLimits, Register, ResetPassword, ShownFactor, SignIn, SignedIn,
+    UpdateProfile, Visitor,
 };
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
-use identsphere_e2e::PASSWORD;
-use identsphere_kernel::{Duration, OsRandom, SecretString, SystemClock};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_e2e::{Authenticator, PASSWORD, PERIOD};
+use identsphere_factors::passkey::{RelyingParty, RequestOptions};
+use identsphere_factors::totp::TimeStep;
+use identsphere_kernel::{Clock, Duration, OsRandom, SecretString, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_sessions::ClientInfo;
 use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
-use identsphere_testkit::{Mailbox, Proxy, fresh_schema_name};
+use identsphere_testkit::{Mailbox, ManualClock, Proxy, SoftAuthenticator, fresh_schema_name};
 use identsphere_tokens::KeyPolicy;
+use serde_json::json;
 
 const OTHER_PASSWORD: &str = "staple battery horse";
+const ORIGIN: &str = "https://id.example.com";
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A service whose store is behind a proxy.
@@ -27,6 +34,7 @@ struct Scene {
     service: IdentSphere,
     proxy: Proxy,
     mailbox: Arc<Mailbox>,
+    clock: Arc<ManualClock>,
     client: ClientInfo,
 }
 
@@ -37,14 +45,15 @@ impl Scene {
         config.schema = SchemaName::parse(&fresh_schema_name()).unwrap();
         config.pool_size = 1;
         let mailbox = Arc::new(Mailbox::default());
-        let service = service(PgStore::open(&config).unwrap(), mailbox.clone());
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let service = service(PgStore::open(&config).unwrap(), mailbox.clone(), clock.clone());
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
-        Self { service, proxy, mailbox, client: ClientInfo::default() }
+        Self { service, proxy, mailbox, clock, client: ClientInfo::default() }
     }
 
     fn visitor(&self) -> Visitor<'_> {
-        Visitor { client: &self.client, device: None, language: Language::En }
+        Visitor::without_cookies(&self.client, Language::En)
     }
 
     async fn register(&self, email: &str) -> SignedIn {
@@ -59,7 +68,22 @@ impl Scene {
     }
 
     async fn login(&self, email: &str) -> SignedIn {
-        self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap()
+        let answer = self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap();
+        let SignIn::Done(signed_in) = answer else { panic!("a second factor is asked for") };
+        *signed_in
+    }
+
+    /// A sign-in up to the question for the second factor: the token to answer it with.
+    async fn ask(&self, email: &str) -> String {
+        let answer = self.service.login(Login { email, password: PASSWORD }, &self.visitor()).await.unwrap();
+        let SignIn::SecondFactorDue(due) = answer else { panic!("no second factor is asked for") };
+        due.token.expose().to_owned()
+    }
+
+    /// A code that was not used yet.
+    fn next_code(&self, authenticator: &Authenticator) -> String {
+        self.clock.advance(PERIOD);
+        authenticator.code_of(TimeStep::at(self.clock.now()).unwrap())
     }
 
     async fn authenticate(&self, signed_in: &SignedIn) -> Arc<Principal> {
@@ -225,7 +249,170 @@ async fn the_own_account_is_read_and_changed_in_a_few_round_trips() {
     assert_eq!((read, update, password), (1, 3, 5));
 }
 
-fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
+#[tokio::test]
+async fn a_second_factor_is_set_up_and_removed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let mut trips = [0; 4];
+    for email in ["a@example.com", "b@example.com"] {
+        let who = scene.authenticate(&scene.register(email).await).await;
+        scene.proxy.round_trips();
+        let setup = scene.service.set_up_mfa(&who).await.unwrap();
+        trips[0] = scene.proxy.round_trips();
+        let code = scene.next_code(&Authenticator::with(setup.secret.expose()));
+        scene.service.enable_mfa(&who, &code, &visitor).await.unwrap();
+        trips[1] = scene.proxy.round_trips();
+        scene.service.replace_recovery_codes(&who, PASSWORD, &visitor).await.unwrap();
+        trips[2] = scene.proxy.round_trips();
+        scene.service.disable_mfa(&who, PASSWORD, &visitor).await.unwrap();
+        trips[3] = scene.proxy.round_trips();
+    }
+    // Secret, commit; limits, secret, confirmation, codes, step-up, write; limits, hash, codes, write; limits, hash, removal,
+    // sessions, write.
+    assert_eq!(trips, [2, 6, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_second_factor_is_asked_for_and_shown_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let (visitor, email) = (scene.visitor(), "a@example.com");
+    let who = scene.authenticate(&scene.register(email).await).await;
+    let setup = scene.service.set_up_mfa(&who).await.unwrap();
+    let authenticator = Authenticator::with(setup.secret.expose());
+    let codes = scene.service.enable_mfa(&who, &scene.next_code(&authenticator), &visitor).await.unwrap();
+    let mut codes = codes.iter();
+
+    let ask = round_trips!(scene, scene.ask(email).await);
+    let (mut by_code, mut by_paper, mut step_up) = (0, 0, 0);
+    for _ in 0..2 {
+        let (token, code) = (scene.ask(email).await, scene.next_code(&authenticator));
+        let answer = ChallengeAnswer { mfa_token: &token, shown: ShownFactor::Code(&code) };
+        scene.proxy.round_trips();
+        let signed_in = scene.service.answer_challenge(answer, &visitor).await.unwrap();
+        by_code = scene.proxy.round_trips();
+
+        let who = scene.authenticate(&signed_in).await;
+        let code = scene.next_code(&authenticator);
+        scene.proxy.round_trips();
+        scene.service.step_up(&who, &code, &visitor).await.unwrap();
+        step_up = scene.proxy.round_trips();
+
+        let token = scene.ask(email).await;
+        let shown = ShownFactor::RecoveryCode(codes.next().unwrap().expose());
+        scene.proxy.round_trips();
+        let answer = ChallengeAnswer { mfa_token: &token, shown };
+        scene.service.answer_challenge(answer, &visitor).await.unwrap();
+        by_paper = scene.proxy.round_trips();
+    }
+    // Limits, account, write; limits of the address, attempt, limits of the user, account, secret, step, token, write; all but
+    // the secret; limits, secret, step, step-up, write.
+    assert_eq!((ask, by_code, by_paper, step_up), (3, 8, 7, 5));
+}
+
+#[tokio::test]
+async fn a_trusted_browser_signs_in_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let email = "a@example.com";
+    let signed_in = scene.register(email).await;
+    let who = scene.authenticate(&signed_in).await;
+    let setup = scene.service.set_up_mfa(&who).await.unwrap();
+    let code = scene.next_code(&Authenticator::with(setup.secret.expose()));
+    scene.service.enable_mfa(&who, &code, &scene.visitor()).await.unwrap();
+    let who = scene.authenticate(&signed_in).await;
+    let trust = round_trips!(scene, scene.service.trust_browser(&who, None, &scene.client).await.unwrap());
+    let mut token = scene.service.trust_browser(&who, None, &scene.client).await.unwrap().token;
+    let mut login = 0;
+    for _ in 0..2 {
+        let visitor = Visitor { trust_token: Some(token.token.expose()), ..scene.visitor() };
+        scene.proxy.round_trips();
+        let answer = scene.service.login(Login { email, password: PASSWORD }, &visitor).await.unwrap();
+        login = scene.proxy.round_trips();
+        let SignIn::Done(signed_in) = answer else { panic!("a second factor is asked for") };
+        token = signed_in.trust.unwrap();
+    }
+    // Write; limits, account, browser, its next token, write.
+    assert_eq!((trust, login), (1, 5));
+}
+
+/// A passkey of this principal's user, and how many round trips beginning and keeping it took.
+async fn add_passkey(scene: &Scene, who: &Principal, authenticator: &SoftAuthenticator) -> (usize, usize) {
+    let visitor = scene.visitor();
+    scene.proxy.round_trips();
+    let options = json!({ "publicKey": scene.service.begin_passkey(who, &visitor).await.unwrap() });
+    let begin = scene.proxy.round_trips();
+    let credential = authenticator.register(&options, ORIGIN).await.unwrap().to_string();
+    let input = NewPasskey { credential: credential.as_bytes(), label: None };
+    scene.service.add_passkey(who, input, &visitor).await.unwrap();
+    (begin, scene.proxy.round_trips())
+}
+
+/// What an authenticator says to request options.
+async fn used(authenticator: &SoftAuthenticator, options: RequestOptions) -> Vec<u8> {
+    authenticator.assert(&json!({ "publicKey": options }), ORIGIN).await.unwrap().to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn a_passkey_is_made_and_removed_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    let (mut trips, mut remove) = ((0, 0), 0);
+    for _ in 0..2 {
+        trips = add_passkey(&scene, &who, &SoftAuthenticator::new()).await;
+        let id = scene.service.list_passkeys(&who).await.unwrap()[0].id;
+        scene.proxy.round_trips();
+        scene.service.remove_passkey(&who, id, &visitor).await.unwrap();
+        remove = scene.proxy.round_trips();
+    }
+    // Limits, those there are, handle, ceremony; ceremony, count, passkey, write; those there are, passkey, sessions, write.
+    assert_eq!((trips, remove), ((4, 4), 4));
+}
+
+/// WN-12: whoever has the address, a sign-in begins with as many statements.
+#[tokio::test]
+async fn a_sign_in_with_a_passkey_begins_alike_for_everybody() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    add_passkey(&scene, &who, &SoftAuthenticator::new()).await;
+    scene.register("b@example.com").await;
+    for email in ["a@example.com", "b@example.com", "nobody@example.com"] {
+        let begin = round_trips!(scene, {
+            scene.service.begin_passkey_sign_in(Some(email), &visitor).await.unwrap()
+        });
+        // Limits, account, passkeys, ceremony.
+        assert_eq!(begin, 4, "{email}");
+    }
+    let nameless = round_trips!(scene, scene.service.begin_passkey_sign_in(None, &visitor).await.unwrap());
+    assert_eq!(nameless, 2);
+}
+
+#[tokio::test]
+async fn a_passkey_is_used_in_a_few_round_trips() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    let who = scene.authenticate(&scene.register("a@example.com").await).await;
+    let authenticator = SoftAuthenticator::new();
+    add_passkey(&scene, &who, &authenticator).await;
+    let mut trips = [0; 3];
+    for _ in 0..2 {
+        let options = scene.service.begin_passkey_sign_in(None, &visitor).await.unwrap();
+        let credential = used(&authenticator, options).await;
+        scene.proxy.round_trips();
+        scene.service.sign_in_with_passkey(&credential, &visitor).await.unwrap();
+        trips[0] = scene.proxy.round_trips();
+
+        let options = scene.service.begin_passkey_step_up(&who, &visitor).await.unwrap();
+        trips[1] = scene.proxy.round_trips();
+        let credential = used(&authenticator, options).await;
+        scene.service.step_up_with_passkey(&who, &credential, &visitor).await.unwrap();
+        trips[2] = scene.proxy.round_trips();
+    }
+    // Limits, ceremony, passkey, use, write; limits, passkeys, ceremony; ceremony, passkey, use, session, write.
+    assert_eq!(trips, [5, 3, 5]);
+}
+
+fn service(store: PgStore, mailbox: Arc<Mailbox>, clock: Arc<ManualClock>) -> IdentSphere {
     let master = MasterKey::generate(&OsRandom);
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 1 };
@@ -233,15 +420,16 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
         store: Arc::new(store),
         hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
         vault: Arc::new(RsaVault::new(RsaSize::Bits2048, &master, Arc::new(OsRandom))),
-        clock: Arc::new(SystemClock),
+        clock,
         random: Arc::new(OsRandom),
         blobs: Arc::new(ObjectBlobs::memory()),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: master.secrets(),
         mailer: mailbox,
     };
     let policy = Policy {
-        issuer: "https://id.example.com".to_owned(),
+        issuer: ORIGIN.to_owned(),
         audience: None,
         access_ttl: Duration::from_secs(900),
         session_ttl: DAY * 30,
@@ -252,7 +440,9 @@ fn service(store: PgStore, mailbox: Arc<Mailbox>) -> IdentSphere {
             keep_retired: Policy::MAX_ACCESS_TTL,
         },
         limits: Some(RateLimits::standard()),
-        frontend_url: "https://id.example.com".to_owned(),
+        frontend_url: ORIGIN.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![ORIGIN.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     };
     IdentSphere::new(ports, policy)

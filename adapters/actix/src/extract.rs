@@ -7,7 +7,7 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
-use identsphere_http::{App, Permission, Principal, Reply};
+use identsphere_http::{App, Principal, Reply, Requirement};
 use identsphere_kernel::ErrorCode;
 
 use crate::translate;
@@ -54,7 +54,7 @@ impl FromRequest for OptionalAuthSession {
 /// Who is behind the request; found by a guard before, or now.
 pub(crate) async fn admit(
     request: &HttpRequest,
-    required: Option<&Permission>,
+    required: Option<&Requirement>,
 ) -> Result<Principal, Rejection> {
     let found = request.extensions().get::<AuthSession>().cloned();
     if let (Some(AuthSession(principal)), None) = (found, required) {

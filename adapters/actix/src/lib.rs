@@ -22,7 +22,7 @@
 //! ```
 
 mod extract;
-mod permission;
+mod guard;
 mod server;
 mod translate;
 
@@ -31,7 +31,7 @@ use actix_web::web::{self, Payload, ServiceConfig};
 use identsphere_http::{App, ENDPOINTS, Endpoint};
 
 pub use extract::{AuthSession, OptionalAuthSession, Rejection};
-pub use permission::RequirePermission;
+pub use guard::{Guarded, Require};
 pub use server::serve;
 
 /// Below this path everything is ours, known or not.

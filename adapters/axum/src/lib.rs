@@ -36,7 +36,7 @@
 //! ```
 
 mod extract;
-mod permission;
+mod guard;
 mod server;
 mod translate;
 
@@ -46,7 +46,7 @@ use axum::routing::{MethodRouter, any};
 use identsphere_http::{App, ENDPOINTS, Endpoint};
 
 pub use extract::{AuthSession, OptionalAuthSession, Rejection};
-pub use permission::{RequirePermission, require_permission};
+pub use guard::{Require, require};
 pub use server::serve;
 
 /// Below this path everything is ours, known or not.

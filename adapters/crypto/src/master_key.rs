@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, general_purpose};
 use hmac::{Hmac, KeyInit, Mac};
 use identsphere_accounts::CodeKey;
 use identsphere_core::Secrets;
+use identsphere_factors::passkey::DecoyKey;
 use identsphere_kernel::{SecretBytes, SecretString, SecureRandom};
 use identsphere_sessions::{DisownKey, RefreshKey};
 use sha2::Sha256;
@@ -30,6 +31,10 @@ pub mod purpose {
     pub const DISOWNED_SESSIONS: &str = "identsphere disowned sessions";
     /// The key that seals what waits in the outbox.
     pub const OUTBOX: &str = "identsphere outbox";
+    /// The key that seals the secrets of authenticators.
+    pub const AUTHENTICATORS: &str = "identsphere authenticators";
+    /// The key of the passkeys of accounts that do not exist.
+    pub const DECOY_PASSKEYS: &str = "identsphere decoy passkeys";
     /// What names a master key without telling anything about it.
     pub(crate) const KEY_ID: &str = "identsphere master key id";
 }
@@ -97,6 +102,8 @@ impl MasterKey {
             codes: CodeKey::new(self.derive(purpose::SIGN_IN_CODES)),
             disown: DisownKey::new(self.derive(purpose::DISOWNED_SESSIONS)),
             outbox: Arc::new(Sealer::new(self, purpose::OUTBOX)),
+            authenticators: Arc::new(Sealer::new(self, purpose::AUTHENTICATORS)),
+            decoys: DecoyKey::new(self.derive(purpose::DECOY_PASSKEYS)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::words;
 
 /// Every kind, by the name of its template.
 #[cfg(test)]
-pub(crate) const KINDS: [&str; 9] = [
+pub(crate) const KINDS: [&str; 15] = [
     "verify_email",
     "confirm_new_email",
     "email_change_requested",
@@ -17,6 +17,12 @@ pub(crate) const KINDS: [&str; 9] = [
     "reset_password",
     "password_changed",
     "new_sign_in",
+    "mfa_enabled",
+    "mfa_disabled",
+    "recovery_code_used",
+    "recovery_codes_replaced",
+    "passkey_added",
+    "passkey_removed",
     "account_deleted",
 ];
 
@@ -41,7 +47,17 @@ pub(crate) fn variables(mail: &Mail) -> Vec<(&'static str, Value)> {
         MailContent::EmailChangeRequested { new_email } | MailContent::EmailChanged { new_email } => {
             vec![("new_email", Value::from(words::line(new_email, MAX_ADDRESS)))]
         }
-        MailContent::PasswordChanged { at } => vec![("at", instant(at))],
+        MailContent::PasswordChanged { at }
+        | MailContent::MfaEnabled { at }
+        | MailContent::MfaDisabled { at }
+        | MailContent::RecoveryCodesReplaced { at } => vec![("at", instant(at))],
+        MailContent::RecoveryCodeUsed { at, left } => {
+            vec![("at", instant(at)), ("left", Value::from(*left))]
+        }
+        MailContent::PasskeyAdded { at, label } | MailContent::PasskeyRemoved { at, label } => {
+            // A stranger who got into the account chose it, perhaps for this very mail.
+            vec![("at", instant(at)), ("label", words::name(label).into())]
+        }
         MailContent::NewSignIn { at, user_agent, ip_address, link } => {
             let (browser, system) = words::browser(user_agent.as_deref().unwrap_or_default());
             vec![
@@ -69,6 +85,12 @@ pub(crate) fn secret(content: &MailContent) -> Option<&str> {
         MailContent::EmailChangeRequested { .. }
         | MailContent::EmailChanged { .. }
         | MailContent::PasswordChanged { .. }
+        | MailContent::MfaEnabled { .. }
+        | MailContent::MfaDisabled { .. }
+        | MailContent::RecoveryCodeUsed { .. }
+        | MailContent::RecoveryCodesReplaced { .. }
+        | MailContent::PasskeyAdded { .. }
+        | MailContent::PasskeyRemoved { .. }
         | MailContent::AccountDeleted => None,
     }
 }
@@ -94,6 +116,16 @@ pub(crate) fn samples() -> Vec<Mail> {
         MailContent::PasswordChanged { at },
         sign_in(Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")),
         sign_in(None),
+        MailContent::MfaEnabled { at },
+        MailContent::MfaDisabled { at },
+        MailContent::RecoveryCodeUsed { at, left: 2 },
+        MailContent::RecoveryCodeUsed { at, left: 1 },
+        MailContent::RecoveryCodeUsed { at, left: 0 },
+        MailContent::RecoveryCodesReplaced { at },
+        MailContent::PasskeyAdded { at, label: "Ada's laptop".to_owned() },
+        MailContent::PasskeyAdded { at, label: "see https://evil.example".to_owned() },
+        MailContent::PasskeyRemoved { at, label: "Ada's laptop".to_owned() },
+        MailContent::PasskeyRemoved { at, label: "see https://evil.example".to_owned() },
         MailContent::AccountDeleted,
     ];
     let mail = |(content, language, name): (&MailContent, Language, Option<&str>)| Mail {

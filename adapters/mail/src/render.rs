@@ -163,7 +163,7 @@ impl Renderer {
 #[cfg(test)]
 mod tests {
     use identsphere_core::{Language, MailContent, MailSecret};
-    use identsphere_kernel::{Duration, MailId};
+    use identsphere_kernel::{Duration, MailId, Timestamp};
 
     use super::*;
     use crate::content::samples;
@@ -224,5 +224,35 @@ mod tests {
         assert!(!written.html.contains("<script") && !written.html.contains("<b>"), "{}", written.html);
         assert!(!written.html.contains("href=\"https:&#x2f;&#x2f;evil"), "{}", written.html);
         assert!(written.text.starts_with("Guten Tag,\n"), "{}", written.text);
+    }
+
+    #[test]
+    fn a_passkey_is_named_unless_its_name_says_something_else() {
+        let added = |label: &str| {
+            let at = Timestamp::from_unix_seconds(1_800_000_000);
+            let content = MailContent::PasskeyAdded { at, label: label.to_owned() };
+            renderer().render(&mail(Language::En, None, content)).unwrap().text
+        };
+        assert!(added("Ada's laptop").contains("\n\nIts name: Ada's laptop\n\n"));
+        let silent = added("call https://evil.example");
+        assert!(!silent.contains("evil") && !silent.contains("Its name"), "{silent}");
+    }
+
+    #[test]
+    fn whoever_runs_out_of_recovery_codes_is_told_so() {
+        let used = |language, left| {
+            let content =
+                MailContent::RecoveryCodeUsed { at: Timestamp::from_unix_seconds(1_800_000_000), left };
+            renderer().render(&mail(language, None, content)).unwrap().text
+        };
+        for (left, english, german) in [
+            (0, "That was the last one.", "Es war der letzte."),
+            (1, "One code is left.", "Ein Code ist übrig."),
+            (9, "9 codes are left.", "9 Codes sind übrig."),
+        ] {
+            let (en, de) = (used(Language::En, left), used(Language::De, left));
+            assert!(en.contains(english) && de.contains(german), "{en}\n{de}");
+            assert_eq!(en.contains("nothing to do"), left > 1, "{en}");
+        }
     }
 }

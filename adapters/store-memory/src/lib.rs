@@ -13,15 +13,18 @@
 
 mod audit;
 mod directory;
+mod factors;
 mod keys;
 mod limits;
 mod organizations;
 mod outbox;
+mod passkeys;
 mod principals;
 mod profiles;
 mod proofs;
 mod schema;
 mod sessions;
+mod trust;
 mod tx;
 mod users;
 

@@ -2,21 +2,28 @@
 
 use async_trait::async_trait;
 use identsphere_accounts::UserStatus;
-use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
-use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp};
+use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_factors::passkey::CredentialId;
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
 
 use crate::MemoryStore;
 use crate::tx::State;
 use crate::users::UserRecord;
 
 impl State {
-    fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
-        let UserRecord { user, password_hash, .. } = self.users.find(email)?;
-        Some(SignInRecord {
+    fn sign_in(&self, record: &UserRecord) -> SignInRecord {
+        let UserRecord { user, password_hash, .. } = record;
+        SignInRecord {
             user: user.clone(),
             password_hash: password_hash.clone(),
             role: self.organizations.role(user.id, user.home_organization).cloned(),
-        })
+        }
+    }
+
+    fn passkey_sign_in(&self, id: &CredentialId) -> Option<PasskeySignIn> {
+        let passkey = self.passkeys.find(id.as_bytes())?;
+        let owner = self.users.get(passkey.user)?;
+        Some(PasskeySignIn { owner: self.sign_in(owner), passkey: passkey.clone(), handle: owner.handle? })
     }
 
     fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
@@ -44,7 +51,17 @@ impl State {
 #[async_trait]
 impl PrincipalStore for MemoryStore {
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
-        Ok(self.snapshot().sign_in(email))
+        let state = self.snapshot();
+        Ok(state.users.find(email).map(|record| state.sign_in(record)))
+    }
+
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        let state = self.snapshot();
+        Ok(state.users.get(user).map(|record| state.sign_in(record)))
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        Ok(self.snapshot().passkey_sign_in(id))
     }
 
     async fn find_principal(

@@ -17,8 +17,6 @@ impl ProfileStore for MemoryStore {
         Ok(state.users.active(user).map(|UserRecord { user, profile, .. }| ProfileRecord {
             user: user.clone(),
             profile: profile.clone(),
-            mfa_enabled: false,
-            passkey_enabled: false,
         }))
     }
 

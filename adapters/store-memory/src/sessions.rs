@@ -4,8 +4,11 @@ use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use identsphere_core::{HeldSession, RefreshRotation};
-use identsphere_kernel::{SessionId, StoreError, Timestamp, UserId};
-use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
+use identsphere_kernel::{PasskeyId, SessionId, StoreError, Timestamp, UserId};
+use identsphere_sessions::{
+    AssuranceLevel, RefreshState, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo,
+    SessionStore,
+};
 use rpds::{HashTrieMapSync, HashTrieSetSync, RedBlackTreeSetSync};
 
 use crate::MemoryStore;
@@ -81,6 +84,39 @@ impl Sessions {
             }
             None => false,
         }
+    }
+
+    /// A live session of this user, to be changed.
+    fn live_mut(&mut self, id: SessionId, owner: UserId, now: Timestamp) -> Option<&mut Session> {
+        let record = self.by_id.get_mut(&id)?;
+        (record.session.user == owner && record.is_live(now)).then_some(&mut record.session)
+    }
+
+    fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Vec<SessionId> {
+        let rests_on_it = |session: &&Session| match factor {
+            RemovedFactor::Codes => {
+                session.second_factor.is_some_and(|factor| RemovedFactor::CODES.contains(&factor))
+            }
+            RemovedFactor::Passkey(id) => session.passkey == Some(id),
+        };
+        let theirs: Vec<SessionId> =
+            self.live_of(owner, at).filter(rests_on_it).map(|session| session.id).collect();
+        let (spared, others): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|id| Some(*id) == spare);
+        for id in spared {
+            if let Some(SessionRecord { session, .. }) = self.by_id.get_mut(&id) {
+                session.aal = AssuranceLevel::Aal1;
+                session.second_factor = None;
+                session.passkey = None;
+                session.mfa_verified_at = None;
+            }
+        }
+        others.into_iter().filter(|id| self.revoke(*id, owner, at)).collect()
     }
 
     fn delete(&mut self, id: SessionId) {
@@ -163,6 +199,32 @@ impl SessionRepo for MemoryTx {
         let sessions = &mut self.state.sessions;
         let live: Vec<SessionId> = sessions.live_of(owner, at).map(|session| session.id).collect();
         Ok(live.into_iter().filter(|id| Some(*id) != except && sessions.revoke(*id, owner, at)).collect())
+    }
+
+    async fn step_up(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        factor: SecondFactor,
+        passkey: Option<PasskeyId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let Some(session) = self.state.sessions.live_mut(session, owner, at) else { return Ok(false) };
+        session.aal = AssuranceLevel::Aal2;
+        session.second_factor = Some(factor);
+        session.passkey = passkey.or(session.passkey);
+        session.mfa_verified_at = Some(at);
+        Ok(true)
+    }
+
+    async fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.state.sessions.drop_factor(owner, factor, spare, at))
     }
 
     async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {

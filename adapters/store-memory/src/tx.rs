@@ -4,19 +4,23 @@ use async_trait::async_trait;
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
-use identsphere_sessions::SessionRepo;
+use identsphere_sessions::{PendingRepo, SessionRepo, TrustRepo};
 use identsphere_tokens::KeyRepo;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::MemoryStore;
 use crate::audit::AuditLog;
+use crate::factors::RecoveryCodes;
 use crate::keys::Keys;
 use crate::organizations::Organizations;
 use crate::outbox::Outbox;
+use crate::passkeys::Passkeys;
 use crate::proofs::Proofs;
 use crate::sessions::Sessions;
+use crate::trust::Trust;
 use crate::users::Users;
 
 /// Every record. A clone shares all of its parts until one of the two is changed.
@@ -25,6 +29,9 @@ pub(crate) struct State {
     pub(crate) users: Users,
     pub(crate) organizations: Organizations,
     pub(crate) sessions: Sessions,
+    pub(crate) trust: Trust,
+    pub(crate) recovery_codes: RecoveryCodes,
+    pub(crate) passkeys: Passkeys,
     pub(crate) proofs: Proofs,
     pub(crate) keys: Keys,
     pub(crate) outbox: Outbox,
@@ -66,6 +73,22 @@ impl Tx for MemoryTx {
     }
 
     fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
         self
     }
 

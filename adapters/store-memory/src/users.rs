@@ -5,17 +5,22 @@ use identsphere_accounts::{
     AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, User, UserRepo,
     UserStatus, tombstone,
 };
+use identsphere_factors::Authenticator;
+use identsphere_factors::passkey::UserHandle;
 use identsphere_kernel::{Email, EmailKey, StoreError, Timestamp, UserId};
 use rpds::HashTrieMapSync;
 
 use crate::tx::{MemoryTx, State, conflict, dangling};
 
-/// A user and what is kept of their password.
+/// A user and what is kept with them.
 #[derive(Clone)]
 pub(crate) struct UserRecord {
     pub(crate) user: User,
     pub(crate) password_hash: Option<PasswordHash>,
     pub(crate) profile: Profile,
+    pub(crate) authenticator: Option<Authenticator>,
+    /// What their passkeys present.
+    pub(crate) handle: Option<UserHandle>,
 }
 
 #[derive(Clone, Default)]
@@ -42,7 +47,11 @@ impl Users {
         self.get(id).filter(|record| record.user.status == UserStatus::Active)
     }
 
-    fn active_mut(&mut self, id: UserId) -> Option<&mut UserRecord> {
+    pub(crate) fn get_mut(&mut self, id: UserId) -> Option<&mut UserRecord> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn active_mut(&mut self, id: UserId) -> Option<&mut UserRecord> {
         self.by_id.get_mut(&id).filter(|record| record.user.status == UserStatus::Active)
     }
 
@@ -58,11 +67,15 @@ impl Users {
                 last_password_change: None,
                 status: UserStatus::Deleted,
                 display_name: None,
+                mfa_enabled: false,
+                passkey_enabled: false,
                 updated_at: at,
                 ..record.user.clone()
             },
             password_hash: None,
             profile: Profile::default(),
+            authenticator: None,
+            handle: None,
         };
         self.by_email.remove_mut(&freed);
         self.by_email.insert_mut(key, id);
@@ -124,6 +137,8 @@ impl State {
             user: user.clone(),
             password_hash: password.cloned(),
             profile: Profile::default(),
+            authenticator: None,
+            handle: None,
         })
     }
 }

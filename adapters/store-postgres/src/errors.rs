@@ -4,13 +4,19 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use identsphere_kernel::StoreError;
 
 /// The uniqueness rules that a caller may run into, as the ports name them.
-const CONSTRAINTS: [&str; 9] = [
+const CONSTRAINTS: [&str; 15] = [
     "users_email_key_key",
     "users_pkey",
     "organizations_slug_key",
     "organizations_pkey",
     "organization_memberships_pkey",
     "user_sessions_pkey",
+    "mfa_challenges_pkey",
+    "trusted_browsers_pkey",
+    "trusted_browsers_token_hash_key",
+    "user_passkeys_pkey",
+    "user_passkeys_credential_id_key",
+    "passkey_challenges_pkey",
     "signing_keys_pkey",
     "signing_keys_predecessor_key",
     "outbox_pkey",

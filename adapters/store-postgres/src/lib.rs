@@ -4,6 +4,9 @@
 //! round trip. A transaction holds its writes back and sends them together with `BEGIN` and `COMMIT` in one round
 //! trip; a call that must answer before the commit costs a second one.
 //!
+//! A transition is one conditional statement. Where what it decides by is spread over rows of one user, it locks the row
+//! of that user first; rows of one kind are locked in the order of their ids. So no two transactions wait crosswise.
+//!
 //! This crate must never know a use case or a wire format, and never calls a clock or a random source. What is
 //! deliberately absent:
 //! 1. TLS to the database. [`PgStore::open`] refuses a URL that demands it; run the database beside the service, or
@@ -18,10 +21,12 @@ mod audit;
 mod config;
 mod directory;
 mod errors;
+mod factors;
 mod keys;
 mod limits;
 mod organizations;
 mod outbox;
+mod passkeys;
 mod pool;
 mod prepared;
 mod principals;
@@ -30,6 +35,7 @@ mod proofs;
 mod schema;
 mod sessions;
 mod tables;
+mod trust;
 mod tx;
 mod users;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::dsl::{AsSelect, SqlTypeOf, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -10,35 +10,60 @@ use diesel::sql_types::{BigInt, Binary, Inet, Nullable, Text, Timestamptz, Uuid 
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
 use identsphere_accounts::{PasswordHash, UserStatus};
-use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
-use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp};
+use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_factors::passkey::CredentialId;
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
 use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::PgStore;
+use crate::passkeys::{PasskeyRow, user_handle};
 use crate::sessions::SessionRow;
-use crate::tables::{organization_memberships as memberships, user_sessions as sessions, users};
+use crate::tables::{
+    organization_memberships as memberships, user_passkeys as passkeys, user_sessions as sessions, users,
+};
 use crate::users::UserRow;
 
 #[async_trait]
 impl PrincipalStore for PgStore {
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
-        let at_home =
-            memberships::user_id.eq(users::id).and(memberships::organization_id.eq(users::organization_id));
-        let query = users::table
-            .left_join(memberships::table.on(at_home))
-            .filter(users::email_key.eq(email.as_str()))
-            .select((UserRow::as_select(), users::password_hash, memberships::role.nullable()));
-        let found: Option<(UserRow, Option<String>, Option<String>)> = self
+        let query = sign_ins().filter(users::email_key.eq(email.as_str())).select(SignInRow::as_select());
+        let found: Option<SignInRow> = self
             .pool
             .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
-        let Some((user, password_hash, role)) = found else { return Ok(None) };
-        Ok(Some(SignInRecord {
-            user: user.try_into()?,
-            password_hash: password_hash.map(PasswordHash::new),
-            role: role.map(Role::new),
+        found.map(SignInRecord::try_from).transpose()
+    }
+
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        let query = sign_ins().filter(users::id.eq(user.as_uuid())).select(SignInRow::as_select());
+        let found: Option<SignInRow> = self
+            .pool
+            .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
+            .await?;
+        found.map(SignInRecord::try_from).transpose()
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        let query = sign_ins()
+            .inner_join(passkeys::table.on(passkeys::user_id.eq(users::id)))
+            .filter(passkeys::credential_id.eq(id.as_bytes()))
+            .filter(users::passkey_handle.is_not_null())
+            .select((
+                SignInRow::as_select(),
+                PasskeyRow::as_select(),
+                users::passkey_handle.assume_not_null(),
+            ));
+        let found: Option<(SignInRow, PasskeyRow, Vec<u8>)> = self
+            .pool
+            .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
+            .await?;
+        let Some((owner, passkey, handle)) = found else { return Ok(None) };
+        Ok(Some(PasskeySignIn {
+            owner: owner.try_into()?,
+            passkey: passkey.try_into()?,
+            handle: user_handle(&handle)?,
         }))
     }
 
@@ -72,6 +97,36 @@ impl PrincipalStore for PgStore {
             .ask(|mut connection| rotate.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
         rotated.map(Principal::try_from).transpose()
+    }
+}
+
+/// Users, each with the membership in their home organisation if they have it.
+#[auto_type]
+fn sign_ins() -> _ {
+    let at_home =
+        memberships::user_id.eq(users::id).and(memberships::organization_id.eq(users::organization_id));
+    users::table.left_join(memberships::table.on(at_home))
+}
+
+#[derive(Queryable, Selectable)]
+struct SignInRow {
+    #[diesel(embed)]
+    user: UserRow,
+    #[diesel(select_expression = users::password_hash)]
+    password_hash: Option<String>,
+    #[diesel(select_expression = memberships::role.nullable())]
+    role: Option<String>,
+}
+
+impl TryFrom<SignInRow> for SignInRecord {
+    type Error = StoreError;
+
+    fn try_from(row: SignInRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            user: row.user.try_into()?,
+            password_hash: row.password_hash.map(PasswordHash::new),
+            role: row.role.map(Role::new),
+        })
     }
 }
 

@@ -33,12 +33,7 @@ impl ProfileStore for PgStore {
             .ask(|mut connection| query.get_result(&mut connection).map(OptionalExtension::optional).boxed())
             .await?;
         let Some((user, row)) = found else { return Ok(None) };
-        Ok(Some(ProfileRecord {
-            user: user.try_into()?,
-            mfa_enabled: row.mfa_enabled,
-            passkey_enabled: row.passkey_enabled,
-            profile: row.try_into()?,
-        }))
+        Ok(Some(ProfileRecord { user: user.try_into()?, profile: row.try_into()? }))
     }
 
     async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
@@ -92,8 +87,6 @@ struct ProfileRow {
     avatar_url: Option<String>,
     bio: Option<String>,
     preferences: Value,
-    mfa_enabled: bool,
-    passkey_enabled: bool,
 }
 
 impl TryFrom<ProfileRow> for Profile {

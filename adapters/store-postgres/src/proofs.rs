@@ -17,7 +17,7 @@ use crate::PgStore;
 use crate::prepared::Prepared;
 use crate::tables::{
     email_otp_challenges as codes, email_verification_tokens as verifications,
-    password_reset_tokens as resets,
+    password_reset_tokens as resets, users,
 };
 use crate::tx::PgTx;
 
@@ -45,9 +45,10 @@ impl ProofRepo for PgTx {
         hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<EmailVerification>, StoreError> {
-        let wanted = verifications::table
-            .filter(verifications::token_hash.eq(hash.as_bytes().to_vec()))
-            .filter(verifications::expires_at.gt(now.to_chrono()));
+        let with_hash = verifications::table.filter(verifications::token_hash.eq(hash.as_bytes().to_vec()));
+        let owner = users::table.filter(users::id.eq_any(with_hash.clone().select(verifications::user_id)));
+        self.hold(owner.select(users::id).for_no_key_update());
+        let wanted = with_hash.filter(verifications::expires_at.gt(now.to_chrono()));
         let take = Prepared(diesel::delete(wanted).returning(VerificationRow::as_select()));
         let row: Option<VerificationRow> = self
             .ask(|mut connection| take.get_result(&mut connection).map(OptionalExtension::optional).boxed())
@@ -76,9 +77,10 @@ impl ProofRepo for PgTx {
         hash: &TokenHash,
         now: Timestamp,
     ) -> Result<Option<PasswordReset>, StoreError> {
-        let wanted = resets::table
-            .filter(resets::token_hash.eq(hash.as_bytes().to_vec()))
-            .filter(resets::expires_at.gt(now.to_chrono()));
+        let with_hash = resets::table.filter(resets::token_hash.eq(hash.as_bytes().to_vec()));
+        let owner = users::table.filter(users::id.eq_any(with_hash.clone().select(resets::user_id)));
+        self.hold(owner.select(users::id).for_no_key_update());
+        let wanted = with_hash.filter(resets::expires_at.gt(now.to_chrono()));
         let take = Prepared(diesel::delete(wanted).returning(ResetRow::as_select()));
         let row: Option<ResetRow> = self
             .ask(|mut connection| take.get_result(&mut connection).map(OptionalExtension::optional).boxed())
@@ -109,6 +111,7 @@ impl ProofRepo for PgTx {
         hash: &TokenHash,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        self.lock_user(user);
         let wanted = codes::table
             .filter(codes::user_id.eq(user.as_uuid()))
             .filter(codes::code_hash.eq(hash.as_bytes().to_vec()))
@@ -305,7 +308,8 @@ impl TryFrom<CodeRow> for CodeChallenge {
     }
 }
 
-fn token_hash(bytes: Vec<u8>) -> Result<TokenHash, StoreError> {
+/// The hash of a token that a column holds.
+pub(crate) fn token_hash(bytes: Vec<u8>) -> Result<TokenHash, StoreError> {
     let hash = <[u8; 32]>::try_from(bytes);
     hash.map(TokenHash::from_bytes)
         .map_err(|bytes| StoreError::corrupt(format!("a token hash of {} bytes", bytes.len())))

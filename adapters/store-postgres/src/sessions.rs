@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
-use identsphere_kernel::{OrganizationId, SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_kernel::{OrganizationId, PasskeyId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_sessions::{
-    AssuranceLevel, AuthMethod, ClientInfo, Leaf, RefreshState, RevocationReason, Session, SessionRepo,
-    SessionStore,
+    AssuranceLevel, AuthMethod, ClientInfo, Leaf, RefreshState, RemovedFactor, RevocationReason,
+    SecondFactor, Session, SessionRepo, SessionStore,
 };
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -98,6 +98,7 @@ impl SessionRepo for PgTx {
         reason: RevocationReason,
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
+        self.lock_user(owner);
         // Locked in one order, so that two at once do not wait for each other crosswise.
         let revoke = diesel::sql_query(
             "UPDATE user_sessions SET revoked_at = $1, revoked_reason = $2 WHERE revoked_at IS NULL AND id IN \
@@ -121,12 +122,88 @@ impl SessionRepo for PgTx {
         self.hold(diesel::delete(sessions::table.filter(sessions::user_id.eq(owner.as_uuid()))));
         Ok(())
     }
+
+    async fn step_up(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        factor: SecondFactor,
+        passkey: Option<PasskeyId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let live = sessions::table
+            .filter(sessions::id.eq(session.as_uuid()))
+            .filter(sessions::user_id.eq(owner.as_uuid()))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(at.to_chrono()));
+        let step_up = Prepared(diesel::update(live).set((
+            sessions::aal.eq(AssuranceLevel::Aal2.name()),
+            sessions::second_factor.eq(factor.name()),
+            passkey.map(|id| sessions::passkey_id.eq(id.as_uuid())),
+            sessions::mfa_verified_at.eq(at.to_chrono()),
+        )));
+        Ok(self.ask(|mut connection| step_up.execute(&mut connection)).await? > 0)
+    }
+
+    async fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.lock_user(owner);
+        let (codes, passkey) = match factor {
+            RemovedFactor::Codes => (RemovedFactor::CODES.map(SecondFactor::name).to_vec(), None),
+            RemovedFactor::Passkey(id) => (Vec::new(), Some(id.as_uuid())),
+        };
+        let drop = Prepared(
+            diesel::sql_query(DROP_FACTOR)
+                .bind::<Timestamptz, _>(at.to_chrono())
+                .bind::<Text, _>(RevocationReason::FactorRemoved.name())
+                .bind::<Text, _>(AssuranceLevel::Aal1.name())
+                .bind::<SqlUuid, _>(owner.as_uuid())
+                .bind::<Nullable<SqlUuid>, _>(spare.map(SessionId::as_uuid))
+                .bind::<Array<Text>, _>(codes)
+                .bind::<Nullable<SqlUuid>, _>(passkey),
+        );
+        let dropped: Vec<DroppedRow> = self.ask(|mut connection| drop.load(&mut connection).boxed()).await?;
+        let ended = dropped.into_iter().filter(|row| !row.is_spared);
+        Ok(ended.map(|row| SessionId::from_uuid(row.id)).collect())
+    }
 }
+
+/// Ends the sessions that rest on a factor, and takes the spared one down a level. Locked in one order, so that two at
+/// once do not wait for each other crosswise.
+const DROP_FACTOR: &str = "\
+WITH resting AS (
+    SELECT id, id IS NOT DISTINCT FROM $5 AS is_spared FROM user_sessions
+    WHERE user_id = $4 AND revoked_at IS NULL AND expires_at > $1
+    AND (second_factor = ANY($6) OR passkey_id = $7)
+    ORDER BY id FOR UPDATE
+)
+UPDATE user_sessions SET
+    revoked_at = CASE WHEN is_spared THEN NULL ELSE $1 END,
+    revoked_reason = CASE WHEN is_spared THEN NULL ELSE $2 END,
+    aal = CASE WHEN is_spared THEN $3 ELSE aal END,
+    second_factor = CASE WHEN is_spared THEN NULL ELSE second_factor END,
+    passkey_id = CASE WHEN is_spared THEN NULL ELSE passkey_id END,
+    mfa_verified_at = CASE WHEN is_spared THEN NULL ELSE mfa_verified_at END
+FROM resting WHERE user_sessions.id = resting.id
+RETURNING user_sessions.id, is_spared";
 
 #[derive(QueryableByName)]
 struct RevokedRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct DroppedRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Bool)]
+    is_spared: bool,
 }
 
 /// A session as its row has it, less the end before its time.
@@ -139,6 +216,9 @@ pub(crate) struct SessionRow {
     auth_method: String,
     aal: String,
     auth_time: DateTime<Utc>,
+    second_factor: Option<String>,
+    passkey_id: Option<Uuid>,
+    mfa_verified_at: Option<DateTime<Utc>>,
     #[diesel(embed)]
     leaf: LeafRow,
     ip_address: Option<IpNet>,
@@ -166,6 +246,9 @@ impl From<&Session> for SessionRow {
             auth_method: session.auth_method.name().to_owned(),
             aal: session.aal.name().to_owned(),
             auth_time: session.auth_time.to_chrono(),
+            second_factor: session.second_factor.map(|factor| factor.name().to_owned()),
+            passkey_id: session.passkey.map(PasskeyId::as_uuid),
+            mfa_verified_at: session.mfa_verified_at.map(Timestamp::to_chrono),
             leaf: LeafRow::from(&session.leaf),
             ip_address: session.client.ip_address.map(IpNet::from),
             user_agent: session.client.user_agent.clone(),
@@ -180,18 +263,22 @@ impl TryFrom<SessionRow> for Session {
     type Error = StoreError;
 
     fn try_from(row: SessionRow) -> Result<Self, StoreError> {
-        let auth_method = AuthMethod::from_name(&row.auth_method).ok_or_else(|| {
-            StoreError::corrupt(format!("unknown authentication method `{}`", row.auth_method))
-        })?;
+        let second_factor = |name: String| {
+            SecondFactor::from_name(&name)
+                .ok_or_else(|| StoreError::corrupt(format!("unknown second factor `{name}`")))
+        };
         let aal = AssuranceLevel::from_name(&row.aal)
             .ok_or_else(|| StoreError::corrupt(format!("unknown assurance level `{}`", row.aal)))?;
         Ok(Self {
             id: SessionId::from_uuid(row.id),
             user: UserId::from_uuid(row.user_id),
             organization: OrganizationId::from_uuid(row.organization_id),
-            auth_method,
+            auth_method: auth_method(&row.auth_method)?,
             aal,
             auth_time: Timestamp::from_chrono(row.auth_time),
+            second_factor: row.second_factor.map(second_factor).transpose()?,
+            passkey: row.passkey_id.map(PasskeyId::from_uuid),
+            mfa_verified_at: row.mfa_verified_at.map(Timestamp::from_chrono),
             leaf: row.leaf.try_into()?,
             client: ClientInfo {
                 ip_address: row.ip_address.map(|network| network.addr()),
@@ -226,4 +313,10 @@ impl TryFrom<LeafRow> for Leaf {
             issued_at: Timestamp::from_chrono(row.refresh_issued_at),
         })
     }
+}
+
+/// The way in that a column names.
+pub(crate) fn auth_method(name: &str) -> Result<AuthMethod, StoreError> {
+    AuthMethod::from_name(name)
+        .ok_or_else(|| StoreError::corrupt(format!("unknown authentication method `{name}`")))
 }

@@ -28,7 +28,9 @@ diesel::table! {
         preferences -> Jsonb,
         mfa_enabled -> Bool,
         mfa_secret -> Nullable<Binary>,
+        mfa_last_step -> Nullable<BigInt>,
         passkey_enabled -> Bool,
+        passkey_handle -> Nullable<Binary>,
         email_verified -> Bool,
         last_password_change -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
@@ -54,6 +56,9 @@ diesel::table! {
         auth_method -> Text,
         aal -> Text,
         auth_time -> Timestamptz,
+        second_factor -> Nullable<Text>,
+        passkey_id -> Nullable<Uuid>,
+        mfa_verified_at -> Nullable<Timestamptz>,
         refresh_hash -> Binary,
         refresh_generation -> BigInt,
         refresh_issued_at -> Timestamptz,
@@ -64,6 +69,69 @@ diesel::table! {
         expires_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
         revoked_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    mfa_challenges (token_hash) {
+        token_hash -> Binary,
+        user_id -> Uuid,
+        first_factor -> Text,
+        passkey_id -> Nullable<Uuid>,
+        browser -> Nullable<Binary>,
+        attempts -> Integer,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    trusted_browsers (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        token_hash -> Binary,
+        label -> Nullable<Text>,
+        ip_address -> Nullable<Inet>,
+        user_agent -> Nullable<Text>,
+        created_at -> Timestamptz,
+        last_seen_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_recovery_codes (user_id, code_hash) {
+        user_id -> Uuid,
+        code_hash -> Binary,
+    }
+}
+
+diesel::table! {
+    user_passkeys (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        credential_id -> Binary,
+        public_key -> Binary,
+        sign_count -> BigInt,
+        backup_eligible -> Bool,
+        backed_up -> Bool,
+        transports -> Jsonb,
+        aaguid -> Uuid,
+        label -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    passkey_challenges (challenge_hash) {
+        challenge_hash -> Binary,
+        kind -> Text,
+        user_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
+        browser -> Nullable<Binary>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
     }
 }
 
@@ -154,4 +222,11 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(organizations, users, user_sessions, organization_memberships);
+diesel::allow_tables_to_appear_in_same_query!(
+    organizations,
+    users,
+    user_sessions,
+    organization_memberships,
+    mfa_challenges,
+    user_passkeys,
+);

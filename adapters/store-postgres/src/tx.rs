@@ -23,9 +23,10 @@ use futures::future::{BoxFuture, MaybeDone, join, maybe_done};
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
-use identsphere_sessions::SessionRepo;
+use identsphere_sessions::{PendingRepo, SessionRepo, TrustRepo};
 use identsphere_tokens::KeyRepo;
 
 use crate::pool::{Lease, Pool};
@@ -111,6 +112,22 @@ impl Tx for PgTx {
     }
 
     fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
         self
     }
 

@@ -110,7 +110,7 @@ impl UserRepo for PgTx {
             "UPDATE users SET email = $1, email_key = $2, email_verified = false, password_hash = NULL, \
              last_password_change = NULL, status = 'deleted', display_name = NULL, job_title = NULL, \
              phone_number = NULL, avatar_url = NULL, bio = NULL, preferences = '{}', mfa_enabled = false, \
-             mfa_secret = NULL, passkey_enabled = false, updated_at = $3, deleted_at = $3 FROM \
+             mfa_secret = NULL, mfa_last_step = NULL, passkey_enabled = false, passkey_handle = NULL, updated_at = $3, deleted_at = $3 FROM \
              (SELECT id, avatar_url FROM users WHERE id = $4 AND status = 'active' FOR UPDATE) AS before \
              WHERE users.id = before.id RETURNING before.avatar_url",
         );
@@ -188,6 +188,15 @@ impl UserRepo for PgTx {
     }
 }
 
+impl PgTx {
+    /// Locks the row of a user until the transaction ends. Whoever decides by several rows of one user does so first: then
+    /// the decision is a statement of its own, which sees what everybody before has committed, and nobody who goes on to
+    /// other rows of that user waits for another crosswise. Nobody is locked who does not exist.
+    pub(crate) fn lock_user(&mut self, user: UserId) {
+        self.hold(users::table.filter(users::id.eq(user.as_uuid())).select(users::id).for_no_key_update());
+    }
+}
+
 /// A user as its row has it.
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
@@ -198,6 +207,8 @@ pub(crate) struct UserRow {
     organization_id: Uuid,
     status: String,
     display_name: Option<String>,
+    mfa_enabled: bool,
+    passkey_enabled: bool,
     email_verified: bool,
     last_password_change: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
@@ -213,6 +224,8 @@ impl From<&User> for UserRow {
             organization_id: user.home_organization.as_uuid(),
             status: user.status.name().to_owned(),
             display_name: user.display_name.as_ref().map(|name| name.as_str().to_owned()),
+            mfa_enabled: user.mfa_enabled,
+            passkey_enabled: user.passkey_enabled,
             email_verified: user.email_verified,
             last_password_change: user.last_password_change.map(Timestamp::to_chrono),
             created_at: user.created_at.to_chrono(),
@@ -235,6 +248,8 @@ impl TryFrom<UserRow> for User {
             home_organization: OrganizationId::from_uuid(row.organization_id),
             status,
             display_name: row.display_name.map(DisplayName::from_stored),
+            mfa_enabled: row.mfa_enabled,
+            passkey_enabled: row.passkey_enabled,
             created_at: Timestamp::from_chrono(row.created_at),
             updated_at: Timestamp::from_chrono(row.updated_at),
         })

@@ -5,7 +5,7 @@ use identsphere_kernel::StoreError;
 use identsphere_kernel::store_error::Cause;
 
 /// SQLite names the columns of a violated rule, not the rule: here is which rule has which columns.
-const RULES: [(&str, &str); 10] = [
+const RULES: [(&str, &str); 16] = [
     ("users.email_key", "users_email_key_key"),
     ("users.id", "users_pkey"),
     ("organizations.slug", "organizations_slug_key"),
@@ -15,6 +15,12 @@ const RULES: [(&str, &str); 10] = [
         "organization_memberships_pkey",
     ),
     ("user_sessions.id", "user_sessions_pkey"),
+    ("mfa_challenges.token_hash", "mfa_challenges_pkey"),
+    ("trusted_browsers.id", "trusted_browsers_pkey"),
+    ("trusted_browsers.token_hash", "trusted_browsers_token_hash_key"),
+    ("user_passkeys.id", "user_passkeys_pkey"),
+    ("user_passkeys.credential_id", "user_passkeys_credential_id_key"),
+    ("passkey_challenges.challenge_hash", "passkey_challenges_pkey"),
     ("signing_keys.kid", "signing_keys_pkey"),
     ("signing_keys.predecessor", "signing_keys_predecessor_key"),
     ("audit_logs.id", "audit_logs_pkey"),

@@ -5,22 +5,33 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
-use identsphere_core::{Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_factors::passkey::{CredentialId, UserHandle};
 use identsphere_kernel::{
-    Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, TokenHash, UserId,
+    Email, EmailKey, OrganizationId, PasskeyId, SessionId, StoreError, Timestamp, TokenHash, UserId,
 };
 use identsphere_organizations::Role;
-use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, Session};
+use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, SecondFactor, Session};
 
 use crate::SqliteStore;
-use crate::tables::{organization_memberships, user_sessions, users};
-use crate::values::{AsBytes, AsText, Generation};
+use crate::passkeys::PasskeyRow;
+use crate::tables::{organization_memberships, user_passkeys, user_sessions, users};
+use crate::values::{AsBytes, AsNumber, AsText};
 
 #[async_trait]
 impl PrincipalStore for SqliteStore {
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
         let email = email.clone();
         self.readers.run(move |connection| sign_in(connection, &email)).await
+    }
+
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        self.readers.run(move |connection| sign_in_of(connection, user)).await
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        let id = id.clone();
+        self.readers.run(move |connection| passkey_sign_in(connection, id)).await
     }
 
     async fn find_principal(
@@ -53,20 +64,50 @@ pub(crate) fn live_sessions(
     Ok(rows.into_iter().map(Session::from).collect())
 }
 
-fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<Option<SignInRecord>> {
-    let at_home = organization_memberships::user_id
+/// Which membership of a user is the one at home.
+#[diesel::dsl::auto_type]
+fn at_home() -> _ {
+    organization_memberships::user_id
         .eq(users::id)
-        .and(organization_memberships::organization_id.eq(users::organization_id));
+        .and(organization_memberships::organization_id.eq(users::organization_id))
+}
+
+fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<Option<SignInRecord>> {
     let found = users::table
-        .left_join(organization_memberships::table.on(at_home))
+        .left_join(organization_memberships::table.on(at_home()))
         .filter(users::email_key.eq(email.as_str()))
-        .select((UserRow::as_select(), users::password_hash, organization_memberships::role.nullable()))
-        .get_result::<(UserRow, Option<String>, Option<String>)>(connection)
+        .select(SignInRow::as_select())
+        .get_result(connection)
         .optional()?;
-    Ok(found.map(|(user, password, role)| SignInRecord {
-        user: user.into(),
-        password_hash: password.map(PasswordHash::new),
-        role: role.map(Role::new),
+    Ok(found.map(SignInRecord::from))
+}
+
+fn sign_in_of(connection: &mut SqliteConnection, user: UserId) -> QueryResult<Option<SignInRecord>> {
+    let found = users::table
+        .left_join(organization_memberships::table.on(at_home()))
+        .filter(users::id.eq(AsBytes(user)))
+        .select(SignInRow::as_select())
+        .get_result(connection)
+        .optional()?;
+    Ok(found.map(SignInRecord::from))
+}
+
+fn passkey_sign_in(
+    connection: &mut SqliteConnection,
+    credential: CredentialId,
+) -> QueryResult<Option<PasskeySignIn>> {
+    let found = user_passkeys::table
+        .inner_join(users::table.on(users::id.eq(user_passkeys::user_id)))
+        .left_join(organization_memberships::table.on(at_home()))
+        .filter(user_passkeys::credential_id.eq(AsBytes(credential)))
+        .filter(users::passkey_handle.is_not_null())
+        .select((SignInRow::as_select(), PasskeyRow::as_select(), users::passkey_handle.assume_not_null()))
+        .get_result::<(SignInRow, PasskeyRow, AsBytes<UserHandle>)>(connection)
+        .optional()?;
+    Ok(found.map(|(owner, passkey, handle)| PasskeySignIn {
+        owner: owner.into(),
+        passkey: passkey.into(),
+        handle: handle.0,
     }))
 }
 
@@ -105,7 +146,7 @@ fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> Query
     diesel::update(user_sessions::table.find(AsBytes(session)))
         .set((
             user_sessions::refresh_hash.eq(AsBytes(successor.hash)),
-            user_sessions::refresh_generation.eq(Generation(successor.generation)),
+            user_sessions::refresh_generation.eq(AsNumber(successor.generation)),
             user_sessions::refresh_issued_at.eq(AsText(successor.issued_at)),
             user_sessions::last_active_at.eq(AsText(successor.issued_at)),
             user_sessions::ip_address.eq(client.ip_address.map(AsText)),
@@ -118,6 +159,27 @@ fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> Query
     Ok(Some(principal))
 }
 
+/// A user beside their membership at home.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users)]
+struct SignInRow {
+    #[diesel(embed)]
+    user: UserRow,
+    password_hash: Option<String>,
+    #[diesel(select_expression = organization_memberships::role.nullable())]
+    role: Option<String>,
+}
+
+impl From<SignInRow> for SignInRecord {
+    fn from(row: SignInRow) -> Self {
+        Self {
+            user: row.user.into(),
+            password_hash: row.password_hash.map(PasswordHash::new),
+            role: row.role.map(Role::new),
+        }
+    }
+}
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub(crate) struct UserRow {
@@ -127,6 +189,8 @@ pub(crate) struct UserRow {
     organization_id: AsBytes<OrganizationId>,
     status: AsText<UserStatus>,
     display_name: Option<String>,
+    mfa_enabled: bool,
+    passkey_enabled: bool,
     email_verified: bool,
     last_password_change: Option<AsText<Timestamp>>,
     created_at: AsText<Timestamp>,
@@ -143,6 +207,8 @@ impl From<UserRow> for User {
             home_organization: row.organization_id.0,
             status: row.status.0,
             display_name: row.display_name.map(DisplayName::from_stored),
+            mfa_enabled: row.mfa_enabled,
+            passkey_enabled: row.passkey_enabled,
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
         }
@@ -158,8 +224,11 @@ pub(crate) struct SessionRow {
     auth_method: AsText<AuthMethod>,
     aal: AsText<AssuranceLevel>,
     auth_time: AsText<Timestamp>,
+    second_factor: Option<AsText<SecondFactor>>,
+    passkey_id: Option<AsBytes<PasskeyId>>,
+    mfa_verified_at: Option<AsText<Timestamp>>,
     refresh_hash: AsBytes<TokenHash>,
-    refresh_generation: Generation,
+    refresh_generation: AsNumber<u32>,
     refresh_issued_at: AsText<Timestamp>,
     ip_address: Option<AsText<IpAddr>>,
     user_agent: Option<String>,
@@ -177,6 +246,9 @@ impl From<SessionRow> for Session {
             auth_method: row.auth_method.0,
             aal: row.aal.0,
             auth_time: row.auth_time.0,
+            second_factor: row.second_factor.map(|factor| factor.0),
+            passkey: row.passkey_id.map(|id| id.0),
+            mfa_verified_at: row.mfa_verified_at.map(|at| at.0),
             leaf: Leaf {
                 hash: row.refresh_hash.0,
                 generation: row.refresh_generation.0,

@@ -28,12 +28,7 @@ impl ProfileStore for SqliteStore {
             query.get_result::<(UserRow, ProfileRow)>(connection).optional()
         };
         let found = self.readers.run(find).await?;
-        Ok(found.map(|(user, row)| ProfileRecord {
-            user: user.into(),
-            mfa_enabled: row.mfa_enabled,
-            passkey_enabled: row.passkey_enabled,
-            profile: row.into(),
-        }))
+        Ok(found.map(|(user, row)| ProfileRecord { user: user.into(), profile: row.into() }))
     }
 
     async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
@@ -90,8 +85,6 @@ struct ProfileRow {
     avatar_url: Option<AsText<AvatarName>>,
     bio: Option<String>,
     preferences: AsText<Preferences>,
-    mfa_enabled: bool,
-    passkey_enabled: bool,
 }
 
 impl From<ProfileRow> for Profile {

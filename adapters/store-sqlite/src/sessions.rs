@@ -1,21 +1,27 @@
 //! Sessions.
 
 use async_trait::async_trait;
+use diesel::expression::BoxableExpression;
 use diesel::prelude::*;
-use identsphere_kernel::{SessionId, StoreError, Timestamp, TokenHash, UserId};
-use identsphere_sessions::{Leaf, RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
+use diesel::sql_types::{Bool, Nullable};
+use diesel::sqlite::Sqlite;
+use identsphere_kernel::{PasskeyId, SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_sessions::{
+    AssuranceLevel, Leaf, RefreshState, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo,
+    SessionStore,
+};
 
 use crate::SqliteStore;
 use crate::principals::live_sessions;
 use crate::tables::user_sessions;
 use crate::tx::SqliteTx;
-use crate::values::{AsBytes, AsText, Generation};
+use crate::values::{AsBytes, AsNumber, AsText};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = user_sessions)]
 struct RefreshStateRow {
     refresh_hash: AsBytes<TokenHash>,
-    refresh_generation: Generation,
+    refresh_generation: AsNumber<u32>,
     refresh_issued_at: AsText<Timestamp>,
     expires_at: AsText<Timestamp>,
     revoked_at: Option<AsText<Timestamp>>,
@@ -79,8 +85,13 @@ impl SessionRepo for SqliteTx {
                     user_sessions::auth_method.eq(AsText(session.auth_method)),
                     user_sessions::aal.eq(AsText(session.aal)),
                     user_sessions::auth_time.eq(AsText(session.auth_time)),
+                    (
+                        user_sessions::second_factor.eq(session.second_factor.map(AsText)),
+                        user_sessions::passkey_id.eq(session.passkey.map(AsBytes)),
+                        user_sessions::mfa_verified_at.eq(session.mfa_verified_at.map(AsText)),
+                    ),
                     user_sessions::refresh_hash.eq(AsBytes(session.leaf.hash)),
-                    user_sessions::refresh_generation.eq(Generation(session.leaf.generation)),
+                    user_sessions::refresh_generation.eq(AsNumber(session.leaf.generation)),
                     user_sessions::refresh_issued_at.eq(AsText(session.leaf.issued_at)),
                     user_sessions::ip_address.eq(session.client.ip_address.map(AsText)),
                     user_sessions::user_agent.eq(session.client.user_agent),
@@ -136,6 +147,56 @@ impl SessionRepo for SqliteTx {
         .await
     }
 
+    async fn step_up(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        factor: SecondFactor,
+        passkey: Option<PasskeyId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let raised = diesel::update(user_sessions::table)
+            .filter(user_sessions::id.eq(AsBytes(session)))
+            .filter(user_sessions::user_id.eq(AsBytes(owner)))
+            .filter(user_sessions::revoked_at.is_null())
+            .filter(user_sessions::expires_at.gt(AsText(at)))
+            .set((
+                user_sessions::aal.eq(AsText(AssuranceLevel::Aal2)),
+                user_sessions::second_factor.eq(Some(AsText(factor))),
+                passkey.map(|id| user_sessions::passkey_id.eq(Some(AsBytes(id)))),
+                user_sessions::mfa_verified_at.eq(Some(AsText(at))),
+            ));
+        self.ask(move |connection| raised.execute(connection).map(|count| count == 1)).await
+    }
+
+    async fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.ask(move |connection| {
+            if let Some(spare) = spare {
+                lower(connection, spare, owner, factor, at)?;
+            }
+            let ended: Vec<AsBytes<SessionId>> = diesel::update(user_sessions::table)
+                .filter(user_sessions::user_id.eq(AsBytes(owner)))
+                .filter(user_sessions::id.nullable().is_not(spare.map(AsBytes)))
+                .filter(user_sessions::revoked_at.is_null())
+                .filter(user_sessions::expires_at.gt(AsText(at)))
+                .filter(rests_on(factor))
+                .set((
+                    user_sessions::revoked_at.eq(Some(AsText(at))),
+                    user_sessions::revoked_reason.eq(Some(RevocationReason::FactorRemoved.name())),
+                ))
+                .returning(user_sessions::id)
+                .get_results(connection)?;
+            Ok(ended.into_iter().map(|id| id.0).collect())
+        })
+        .await
+    }
+
     async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {
         self.hold(move |connection| {
             diesel::delete(user_sessions::table)
@@ -144,4 +205,40 @@ impl SessionRepo for SqliteTx {
                 .map(drop)
         })
     }
+}
+
+type Condition = Box<dyn BoxableExpression<user_sessions::table, Sqlite, SqlType = Nullable<Bool>>>;
+
+/// Whether a session rests on a factor.
+fn rests_on(factor: RemovedFactor) -> Condition {
+    match factor {
+        RemovedFactor::Codes => {
+            Box::new(user_sessions::second_factor.eq_any(RemovedFactor::CODES.map(AsText)))
+        }
+        RemovedFactor::Passkey(id) => Box::new(user_sessions::passkey_id.eq(AsBytes(id))),
+    }
+}
+
+/// Takes away what a live session has from a factor.
+fn lower(
+    connection: &mut SqliteConnection,
+    session: SessionId,
+    owner: UserId,
+    factor: RemovedFactor,
+    at: Timestamp,
+) -> QueryResult<()> {
+    diesel::update(user_sessions::table)
+        .filter(user_sessions::id.eq(AsBytes(session)))
+        .filter(user_sessions::user_id.eq(AsBytes(owner)))
+        .filter(user_sessions::revoked_at.is_null())
+        .filter(user_sessions::expires_at.gt(AsText(at)))
+        .filter(rests_on(factor))
+        .set((
+            user_sessions::aal.eq(AsText(AssuranceLevel::Aal1)),
+            user_sessions::second_factor.eq(None::<String>),
+            user_sessions::passkey_id.eq(None::<Vec<u8>>),
+            user_sessions::mfa_verified_at.eq(None::<String>),
+        ))
+        .execute(connection)
+        .map(drop)
 }

@@ -31,7 +31,9 @@ table! {
         preferences -> Text,
         mfa_enabled -> Bool,
         mfa_secret -> Nullable<Binary>,
+        mfa_last_step -> Nullable<BigInt>,
         passkey_enabled -> Bool,
+        passkey_handle -> Nullable<Binary>,
         email_verified -> Bool,
         last_password_change -> Nullable<Text>,
         created_at -> Text,
@@ -57,6 +59,9 @@ table! {
         auth_method -> Text,
         aal -> Text,
         auth_time -> Text,
+        second_factor -> Nullable<Text>,
+        passkey_id -> Nullable<Binary>,
+        mfa_verified_at -> Nullable<Text>,
         refresh_hash -> Binary,
         refresh_generation -> BigInt,
         refresh_issued_at -> Text,
@@ -67,6 +72,69 @@ table! {
         expires_at -> Text,
         revoked_at -> Nullable<Text>,
         revoked_reason -> Nullable<Text>,
+    }
+}
+
+table! {
+    mfa_challenges (token_hash) {
+        token_hash -> Binary,
+        user_id -> Binary,
+        first_factor -> Text,
+        passkey_id -> Nullable<Binary>,
+        browser -> Nullable<Binary>,
+        attempts -> Integer,
+        created_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
+    trusted_browsers (id) {
+        id -> Binary,
+        user_id -> Binary,
+        token_hash -> Binary,
+        label -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        created_at -> Text,
+        last_seen_at -> Text,
+        expires_at -> Text,
+    }
+}
+
+table! {
+    user_recovery_codes (user_id, code_hash) {
+        user_id -> Binary,
+        code_hash -> Binary,
+    }
+}
+
+table! {
+    user_passkeys (id) {
+        id -> Binary,
+        user_id -> Binary,
+        credential_id -> Binary,
+        public_key -> Binary,
+        sign_count -> BigInt,
+        backup_eligible -> Bool,
+        backed_up -> Bool,
+        transports -> Text,
+        aaguid -> Binary,
+        label -> Text,
+        created_at -> Text,
+        last_used_at -> Nullable<Text>,
+    }
+}
+
+table! {
+    passkey_challenges (challenge_hash) {
+        challenge_hash -> Binary,
+        kind -> Text,
+        user_id -> Nullable<Binary>,
+        session_id -> Nullable<Binary>,
+        browser -> Nullable<Binary>,
+        created_at -> Text,
+        expires_at -> Text,
     }
 }
 
@@ -173,4 +241,10 @@ table! {
     }
 }
 
-allow_tables_to_appear_in_same_query!(organizations, users, organization_memberships, user_sessions);
+allow_tables_to_appear_in_same_query!(
+    organizations,
+    users,
+    organization_memberships,
+    user_sessions,
+    user_passkeys
+);

@@ -13,9 +13,10 @@ use diesel::prelude::*;
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_core::{OutboxRepo, RateLimitRepo, Tx};
+use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
-use identsphere_sessions::SessionRepo;
+use identsphere_sessions::{PendingRepo, SessionRepo, TrustRepo};
 use identsphere_tokens::KeyRepo;
 
 use crate::connection::{Lane, Lease};
@@ -93,6 +94,22 @@ impl Tx for SqliteTx {
     }
 
     fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
         self
     }
 

@@ -30,6 +30,8 @@ impl UserRepo for SqliteTx {
                     users::status.eq(AsText(user.status)),
                     users::display_name.eq(user.display_name.as_ref().map(|name| name.as_str())),
                     users::email_verified.eq(user.email_verified),
+                    users::mfa_enabled.eq(user.mfa_enabled),
+                    users::passkey_enabled.eq(user.passkey_enabled),
                     users::last_password_change.eq(user.last_password_change.map(AsText)),
                     users::created_at.eq(AsText(user.created_at)),
                     users::updated_at.eq(AsText(user.updated_at)),
@@ -129,7 +131,9 @@ impl UserRepo for SqliteTx {
                     (
                         users::mfa_enabled.eq(false),
                         users::mfa_secret.eq(None::<Vec<u8>>),
+                        users::mfa_last_step.eq(None::<i64>),
                         users::passkey_enabled.eq(false),
+                        users::passkey_handle.eq(None::<Vec<u8>>),
                     ),
                     users::updated_at.eq(AsText(at)),
                     users::deleted_at.eq(Some(AsText(at))),

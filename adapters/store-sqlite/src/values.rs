@@ -10,8 +10,13 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use identsphere_accounts::{AvatarName, Preferences, UserStatus};
-use identsphere_kernel::{AuditEventId, MailId, OrganizationId, SessionId, Timestamp, TokenHash, UserId};
-use identsphere_sessions::{AssuranceLevel, AuthMethod};
+use identsphere_factors::passkey::{Aaguid, CeremonyKind, CoseKey, CredentialId, Transports, UserHandle};
+use identsphere_factors::totp::TimeStep;
+use identsphere_kernel::{
+    AuditEventId, MailId, OrganizationId, PasskeyId, SessionId, Timestamp, TokenHash, TrustedBrowserId,
+    UserId,
+};
+use identsphere_sessions::{AssuranceLevel, AuthMethod, SecondFactor};
 use uuid::Uuid;
 
 /// A value in a text column.
@@ -24,10 +29,10 @@ pub(crate) struct AsText<T>(pub(crate) T);
 #[diesel(sql_type = Binary)]
 pub(crate) struct AsBytes<T>(pub(crate) T);
 
-/// A count: refresh tokens of a family before this one, attempts.
+/// A value in a column of numbers.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
 #[diesel(sql_type = BigInt)]
-pub(crate) struct Generation(pub(crate) u32);
+pub(crate) struct AsNumber<T>(pub(crate) T);
 
 /// A value with one spelling.
 pub(crate) trait TextForm: Sized {
@@ -37,12 +42,20 @@ pub(crate) trait TextForm: Sized {
     fn from_text(text: &str) -> Option<Self>;
 }
 
-/// A value of a fixed number of bytes.
+/// A value that is some bytes.
 pub(crate) trait BytesForm: Sized {
     /// The bytes.
     fn to_bytes(&self) -> Vec<u8>;
     /// The value with these bytes.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+/// A value that is a number: a count, a step.
+pub(crate) trait NumberForm: Sized {
+    /// The number; `None` for a value that no column can hold.
+    fn to_number(&self) -> Option<i64>;
+    /// The value with this number.
+    fn from_number(number: i64) -> Option<Self>;
 }
 
 impl<T: TextForm + Debug> ToSql<Text, Sqlite> for AsText<T> {
@@ -73,16 +86,17 @@ impl<T: BytesForm> FromSql<Binary, Sqlite> for AsBytes<T> {
     }
 }
 
-impl ToSql<BigInt, Sqlite> for Generation {
+impl<T: NumberForm + Debug> ToSql<BigInt, Sqlite> for AsNumber<T> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(i64::from(self.0));
+        out.set_value(self.0.to_number().ok_or_else(|| format!("{:?} is too large", self.0))?);
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<BigInt, Sqlite> for Generation {
+impl<T: NumberForm> FromSql<BigInt, Sqlite> for AsNumber<T> {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        Ok(Self(u32::try_from(value.read_long())?))
+        let number = value.read_long();
+        T::from_number(number).map(Self).ok_or_else(|| format!("a column holds {number}").into())
     }
 }
 
@@ -128,6 +142,16 @@ impl TextForm for Preferences {
     }
 }
 
+impl TextForm for Transports {
+    fn to_text(&self) -> Option<String> {
+        serde_json::to_string(self.as_slice()).ok()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str::<Vec<String>>(text).ok().map(Self::keep)
+    }
+}
+
 macro_rules! text_form_by_name {
     ($($name:ident),+) => {$(
         impl TextForm for $name {
@@ -142,7 +166,7 @@ macro_rules! text_form_by_name {
     )+};
 }
 
-text_form_by_name!(UserStatus, AuthMethod, AssuranceLevel);
+text_form_by_name!(UserStatus, AuthMethod, AssuranceLevel, SecondFactor, CeremonyKind);
 
 macro_rules! bytes_form_of_ids {
     ($($name:ident),+) => {$(
@@ -158,7 +182,7 @@ macro_rules! bytes_form_of_ids {
     )+};
 }
 
-bytes_form_of_ids!(UserId, OrganizationId, SessionId, AuditEventId, MailId);
+bytes_form_of_ids!(UserId, OrganizationId, SessionId, AuditEventId, MailId, PasskeyId, TrustedBrowserId);
 
 impl BytesForm for TokenHash {
     fn to_bytes(&self) -> Vec<u8> {
@@ -167,5 +191,65 @@ impl BytesForm for TokenHash {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl BytesForm for UserHandle {
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::as_bytes(self).to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes)
+    }
+}
+
+impl BytesForm for CredentialId {
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::as_bytes(self).to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+}
+
+impl BytesForm for CoseKey {
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::as_bytes(self).to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(bytes).ok()
+    }
+}
+
+impl BytesForm for Aaguid {
+    fn to_bytes(&self) -> Vec<u8> {
+        Self::as_bytes(self).to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_bytes)
+    }
+}
+
+impl NumberForm for u32 {
+    fn to_number(&self) -> Option<i64> {
+        Some(i64::from(*self))
+    }
+
+    fn from_number(number: i64) -> Option<Self> {
+        Self::try_from(number).ok()
+    }
+}
+
+impl NumberForm for TimeStep {
+    fn to_number(&self) -> Option<i64> {
+        i64::try_from(self.number()).ok()
+    }
+
+    fn from_number(number: i64) -> Option<Self> {
+        u64::try_from(number).ok().map(Self::from_number)
     }
 }

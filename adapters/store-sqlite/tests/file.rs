@@ -264,13 +264,15 @@ async fn a_row_that_makes_no_sense_is_corrupt() {
         "UPDATE user_sessions SET refresh_hash = zeroblob(32), refresh_generation = -1",
         "UPDATE user_sessions SET refresh_generation = 0, created_at = 'yesterday'",
         "UPDATE user_sessions SET created_at = last_active_at, ip_address = 'home'",
+        "UPDATE user_sessions SET ip_address = NULL, second_factor = 'intuition'",
+        "UPDATE user_sessions SET second_factor = NULL, passkey_id = x'00'",
     ];
     for statement in nonsense {
         scene.outsider().batch_execute(statement).unwrap();
         let outcome = scene.store.find_principal(session.id, scene.world.now()).await;
         assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{statement}: {outcome:?}");
     }
-    scene.outsider().batch_execute("UPDATE user_sessions SET ip_address = NULL").unwrap();
+    scene.outsider().batch_execute("UPDATE user_sessions SET passkey_id = NULL").unwrap();
     assert!(scene.store.find_principal(session.id, scene.world.now()).await.unwrap().is_some());
 }
 

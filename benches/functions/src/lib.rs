@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports, RateLimits, Secrets};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_factors::passkey::{RelyingParty, RelyingPartyError};
 use identsphere_http::{
     App, Body, CookieSettings, Drain, ENDPOINTS, Head, HttpConfig, Reply, SameSite, Transport,
 };
@@ -58,11 +61,12 @@ impl Service {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             blobs: Arc::new(ObjectBlobs::memory()),
+            signatures: Arc::new(PasskeySignatures),
             pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: secrets.clone(),
             mailer: Arc::new(Mailbox::default()),
         };
-        let core = Arc::new(IdentSphere::new(ports, policy()));
+        let core = Arc::new(IdentSphere::new(ports, policy()?));
         core.prepare().await?;
         let config = HttpConfig {
             base_url: BASE.parse()?,
@@ -118,8 +122,8 @@ impl Service {
     }
 }
 
-fn policy() -> Policy {
-    Policy {
+fn policy() -> Result<Policy, RelyingPartyError> {
+    Ok(Policy {
         issuer: BASE.to_owned(),
         audience: None,
         access_ttl: Duration::from_secs(900),
@@ -132,6 +136,8 @@ fn policy() -> Policy {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: BASE.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()])?,
         rbac: RbacConfig::default_matrix(),
-    }
+    })
 }

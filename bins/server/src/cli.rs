@@ -113,6 +113,11 @@ pub(crate) enum UsersCommand {
     Import(ImportArgs),
     /// Write every user who is active or disabled to a new file, or to standard output
     Export(ExportArgs),
+    /// Remove the second factor of a user who has lost it and every recovery code; make sure who asks
+    DisableMfa {
+        /// The address of the user
+        email: String,
+    },
 }
 
 /// How users are written down.

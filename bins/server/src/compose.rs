@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, MailReader, Mailer, Policy, Ports, RateLimits, Store};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault, purpose,
+};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
@@ -84,11 +87,12 @@ pub(crate) fn join(
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
         blobs: Arc::new(blobs(settings)?),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(PICTURES_AT_A_TIME)),
         secrets: master_key.secrets(),
         mailer,
     };
-    Ok(Arc::new(IdentSphere::new(ports, policy(settings))))
+    Ok(Arc::new(IdentSphere::new(ports, policy(settings)?)))
 }
 
 /// Where uploaded pictures are kept.
@@ -168,9 +172,9 @@ pub(crate) fn http_config(
     })
 }
 
-fn policy(settings: &Settings) -> Policy {
+fn policy(settings: &Settings) -> Result<Policy, Failure> {
     let tokens = &settings.tokens;
-    Policy {
+    Ok(Policy {
         issuer: tokens.issuer.clone(),
         audience: tokens.audience.clone(),
         access_ttl: tokens.access_ttl,
@@ -179,8 +183,18 @@ fn policy(settings: &Settings) -> Policy {
         keys: key_policy(settings),
         limits: settings.rate_limits.then(RateLimits::standard),
         frontend_url: settings.mail.site().to_owned(),
+        step_up_ttl: tokens.step_up_ttl,
+        relying_party: relying_party(settings)?,
         rbac: RbacConfig::default_matrix(),
-    }
+    })
+}
+
+/// Who we are to browsers and authenticators.
+fn relying_party(settings: &Settings) -> Result<RelyingParty, Failure> {
+    let passkeys = &settings.passkeys;
+    let origins = passkeys.origins.iter().map(ToString::to_string).collect();
+    RelyingParty::new(&passkeys.rp_id, &passkeys.name, origins)
+        .map_err(|error| Failure::Compose(error.into()))
 }
 
 /// A new key signs only when everybody can know it: other nodes, which look every few seconds, and whoever cached
@@ -204,6 +218,9 @@ fn open_postgres(settings: &Settings, config: PgConfig) -> Result<Arc<dyn Store>
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use identsphere_settings::{Sources, load};
     use identsphere_testkit::ManualClock;
     use identsphere_tokens::SigningKey;
 
@@ -232,5 +249,55 @@ mod tests {
         assert!(matches!(judged, Err(Failure::ClockBehind { behind_secs: 3_600 })), "{judged:?}");
         clock.advance(Duration::from_secs(3_500));
         assert_eq!(judge_keys(&store, &vault, &clock).await.unwrap(), 1);
+    }
+
+    /// Every combination of what an operator may write, nearly right or not: what the settings accept is a relying party.
+    #[test]
+    fn settings_of_passkeys_that_are_accepted_are_a_relying_party() {
+        let long = format!("https://{}", "a.".repeat(126) + "a");
+        let bases = [
+            "",
+            "http://localhost:4000",
+            "http://127.0.0.1:4000",
+            "https://[::1]/",
+            "https://Auth.Example.com",
+            "https://exämple.com",
+            "https://my_host",
+            "https://a!b$c;d.example",
+            "https://example.com.",
+            &long,
+        ];
+        let ids =
+            ["", "example.com", "Example.com", "localhost", "127.0.0.1", "my_host", "a..b", "com", "-a.b"];
+        let origins = [
+            "",
+            "https://Example.com/",
+            "http://localhost:3000,https://example.com",
+            "https://my_host",
+            "https://*.example.com",
+            "null",
+            "android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck,ios:bundle-id:com.example",
+            "android:apk-key-hash:A",
+            &long,
+            ",",
+        ];
+        let read_file = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
+        let mut accepted = 0;
+        for (base, id, origin) in bases
+            .iter()
+            .flat_map(|base| ids.iter().map(move |id| (base, id)))
+            .flat_map(|(base, id)| origins.iter().map(move |origin| (*base, *id, *origin)))
+        {
+            let flags = [("public_base_url", base), ("rp_id", id), ("rp_origin", origin)]
+                .map(|(name, text)| (name.to_owned(), text.to_owned()));
+            let (flags, environment) = (flags.to_vec(), std::collections::BTreeMap::new());
+            let sources = Sources { flags, environment, read_file: &read_file, cores: 1, checks: &[] };
+            if let Ok(loaded) = load(&sources) {
+                let party = relying_party(&loaded.settings);
+                assert!(party.is_ok(), "{base} {id} {origin}: {party:?}");
+                accepted += 1;
+            }
+        }
+        assert!(accepted > 50, "{accepted}");
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     UserFile { path: PathBuf, source: Cause },
     #[error("the name of {} does not tell its format", .0.display())]
     UnknownFormat(PathBuf),
+    #[error("no active user has the address {email}")]
+    NoSuchUser { email: String, source: identsphere_core::Error },
     #[error("the run ended early")]
     Users(#[source] identsphere_core::Error),
     /// Each has been reported.
@@ -124,6 +126,7 @@ impl Failure {
             | Self::System(_)
             | Self::Abandoned
             | Self::UserFile { .. }
+            | Self::NoSuchUser { .. }
             | Self::Unhealthy(_) => return None,
         })
     }

@@ -18,8 +18,5 @@ pub use profile::{
     AvatarName, Bio, Edit, JobTitle, PhoneNumber, PictureFormat, Preferences, PreferencesError, Profile,
     ProfileChange, ReplacedAvatar, tombstone,
 };
-pub use proof::{
-    CodeChallenge, CodeKey, EmailVerification, LinkPurpose, LinkToken, PasswordReset, SignInCode,
-    VerificationKind,
-};
+pub use proof::{CodeChallenge, CodeKey, EmailVerification, PasswordReset, SignInCode, VerificationKind};
 pub use user::{DisplayName, FieldError, User, UserStatus};

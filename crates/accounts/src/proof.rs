@@ -1,65 +1,13 @@
 //! Proofs that somebody reads a mailbox: links and codes that are sent there, valid once and for a while.
 //!
-//! What is kept of a link is a hash that includes its purpose, so one made for one purpose is nothing for another
-//! (RC-02). What is kept of a code, which has too few digits to be hashed alone, is a keyed hash.
+//! A link carries an [`OpaqueToken`](identsphere_kernel::OpaqueToken). A code has too few digits to be hashed alone: what
+//! is kept of it is a keyed hash.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use identsphere_kernel::{
     Duration, Email, EmailKey, SecretBytes, SecretString, SecureRandom, Timestamp, TokenHash, UserId,
 };
 use sha2::Sha256;
-
-/// What a link is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkPurpose {
-    /// To confirm an address.
-    VerifyEmail,
-    /// To choose another password.
-    ResetPassword,
-}
-
-impl LinkPurpose {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "verify-email",
-            Self::ResetPassword => "reset-password",
-        }
-    }
-}
-
-/// The secret of a link: 32 random bytes in base64url.
-#[derive(Debug, Clone)]
-pub struct LinkToken(SecretString);
-
-impl LinkToken {
-    /// How many random bytes it has.
-    const BYTES: usize = 32;
-
-    /// A new one.
-    pub fn new(random: &dyn SecureRandom) -> Self {
-        let bytes: SecretBytes<{ Self::BYTES }> = SecretBytes::new(random.bytes());
-        Self(SecretString::new(URL_SAFE_NO_PAD.encode(bytes.expose())))
-    }
-
-    /// Reads a presented one; `None` for what was never a token.
-    pub fn read(text: &str) -> Option<Self> {
-        let length = (Self::BYTES * 8).div_ceil(6);
-        let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        (text.len() == length && text.bytes().all(alphabet)).then(|| Self(SecretString::new(text)))
-    }
-
-    /// The token as the link carries it.
-    pub fn expose(&self) -> &str {
-        self.0.expose()
-    }
-
-    /// What a store keeps of it.
-    pub fn hash(&self, purpose: LinkPurpose) -> TokenHash {
-        TokenHash::of([purpose.name().as_bytes(), b"\0", self.expose().as_bytes()].concat().as_slice())
-    }
-}
 
 /// A code of six digits.
 #[derive(Debug, Clone)]
@@ -189,7 +137,6 @@ impl CodeChallenge {
 
 #[cfg(test)]
 mod tests {
-    use identsphere_kernel::OsRandom;
     use proptest::prelude::*;
 
     use super::*;
@@ -201,15 +148,6 @@ mod tests {
             let next = self.0.lock().unwrap().remove(0);
             bytes.copy_from_slice(&next.to_be_bytes());
         }
-    }
-
-    #[test]
-    fn a_token_is_read_back_and_means_something_else_for_each_purpose() {
-        let token = LinkToken::new(&OsRandom);
-        let read = LinkToken::read(token.expose()).unwrap();
-        assert_eq!(read.hash(LinkPurpose::VerifyEmail), token.hash(LinkPurpose::VerifyEmail));
-        assert_ne!(token.hash(LinkPurpose::ResetPassword), token.hash(LinkPurpose::VerifyEmail));
-        assert!(!format!("{token:?}").contains(token.expose()));
     }
 
     #[test]
@@ -252,7 +190,6 @@ mod tests {
     proptest! {
         #[test]
         fn reading_never_panics(text in "\\PC*") {
-            let _ = LinkToken::read(&text);
             let _ = SignInCode::read(&text);
         }
     }

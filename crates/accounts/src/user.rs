@@ -112,6 +112,10 @@ pub struct User {
     pub status: UserStatus,
     /// The name to show to people.
     pub display_name: Option<DisplayName>,
+    /// Whether a sign-in takes a second factor: codes of an authenticator, set up and confirmed.
+    pub mfa_enabled: bool,
+    /// Whether they have a passkey.
+    pub passkey_enabled: bool,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When the row last changed.

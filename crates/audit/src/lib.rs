@@ -40,6 +40,8 @@ actions! {
     Login = "auth.login";
     /// A sign-in was refused.
     LoginFailed = "auth.login.failed";
+    /// A password was right, and a second factor is due.
+    LoginMfaRequired = "auth.login.mfa_required";
     /// Somebody signed out.
     Logout = "auth.logout";
     /// A session was ended from the list of sessions.
@@ -54,6 +56,36 @@ actions! {
     UserDeleted = "users.deleted";
     /// Somebody signed in with a code from their mailbox.
     EmailOtpLogin = "auth.email_otp.login";
+    /// A code from a mailbox was right, and a second factor is due.
+    EmailOtpMfaRequired = "auth.email_otp.mfa_required";
+    /// A user set up an authenticator, and confirmed it.
+    MfaEnabled = "auth.mfa.enabled";
+    /// A user removed their authenticator.
+    MfaDisabled = "auth.mfa.disabled";
+    /// A second factor was shown in a session.
+    MfaStepUp = "auth.mfa.step_up";
+    /// Somebody signed in with a second factor after the first.
+    MfaChallengeSucceeded = "auth.mfa.challenge.succeeded";
+    /// A second factor was wrong.
+    MfaChallengeFailed = "auth.mfa.challenge.failed";
+    /// A sign-in met too many wrong second factors.
+    MfaChallengeLocked = "auth.mfa.challenge.locked";
+    /// A user got other recovery codes.
+    MfaRecoveryCodesRegenerated = "auth.mfa.recovery_codes_regenerated";
+    /// A user made a passkey.
+    PasskeyAdded = "auth.passkey.added";
+    /// A user called a passkey something else.
+    PasskeyRenamed = "auth.passkey.renamed";
+    /// A user removed a passkey.
+    PasskeyRemoved = "auth.passkey.removed";
+    /// Somebody signed in with a passkey.
+    PasskeyLogin = "auth.passkey.login";
+    /// A passkey was right, and a second factor is due, because it did not verify its user.
+    PasskeyMfaRequired = "auth.passkey.mfa_required";
+    /// A user trusts a browser from now on.
+    TrustedBrowserAdded = "auth.trusted_browser.added";
+    /// A user trusts a browser no more.
+    TrustedBrowserRevoked = "auth.trusted_browser.revoked";
     /// A link to choose another password was sent.
     PasswordResetRequested = "auth.password_reset.requested";
     /// A password was chosen anew with such a link.
@@ -131,7 +163,7 @@ pub struct AuditEvent {
     pub actor: Actor,
     /// In which organisation, if in one.
     pub organization: Option<OrganizationId>,
-    /// What kind of thing it was done to: `user`, `session`, `signing_key`.
+    /// What kind of thing it was done to: `user`, `session`, `signing_key`, `passkey`, `trusted_browser`.
     pub resource_type: &'static str,
     /// Which one, if known.
     pub resource_id: Option<String>,

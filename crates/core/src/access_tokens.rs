@@ -69,6 +69,7 @@ impl AccessTokens {
             auth_method: session.auth_method.name().to_owned(),
             email: user.email_verified.then(|| user.email.as_str().to_owned()),
             role: role.name().to_owned(),
+            mfa_verified_at: session.mfa_verified_at.map(Timestamp::unix_seconds),
         };
         let key = self.ring.current(now).ok_or_else(|| Error::internal("no signing key is active"))?;
         let token = sign(&key.header, &claims, &*key.signer)?;

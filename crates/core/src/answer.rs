@@ -1,10 +1,8 @@
 //! What becomes of a question for mail once it is looked up who asked.
 
-use identsphere_accounts::{
-    CodeChallenge, LinkPurpose, LinkToken, PasswordReset, SignInCode, User, UserStatus,
-};
+use identsphere_accounts::{CodeChallenge, PasswordReset, SignInCode, User, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
-use identsphere_kernel::MailId;
+use identsphere_kernel::{MailId, OpaqueToken, TokenPurpose};
 
 use crate::events::{EventExt, Resource};
 use crate::post::{Question, Wanted};
@@ -52,10 +50,10 @@ impl IdentSphere {
     }
 
     async fn send_reset(&self, entry: MailId, question: &Question, user: &User) -> Result<(), Error> {
-        let token = LinkToken::new(self.random());
+        let token = OpaqueToken::new(self.random());
         let (now, valid_for) = (self.now(), PasswordReset::LIFETIME);
         let reset = PasswordReset {
-            hash: token.hash(LinkPurpose::ResetPassword),
+            hash: token.hash(TokenPurpose::ResetPassword),
             user: user.id,
             email: user.email.key().clone(),
             created_at: now,

@@ -132,7 +132,7 @@ impl IdentSphere {
         for attempt in attempts {
             tx.limits().give_back(attempt).await?;
         }
-        tx.proofs().void_proofs(user).await?;
+        self.void_everything(&mut *tx, user).await?;
         tx.outbox().post(&notice).await?;
         tx.audit().append(&event).await?;
         tx.commit().await?;

@@ -63,7 +63,9 @@ impl IdentSphere {
             }
         };
         tx.sessions().delete_all(user).await?;
-        tx.proofs().void_proofs(user).await?;
+        tx.factors().remove_authenticator(user, now).await?;
+        tx.passkeys().remove_all_passkeys(user, now).await?;
+        self.void_everything(tx, user).await?;
         tx.outbox().forget_browsers(user).await?;
         Ok((picture, deleted))
     }

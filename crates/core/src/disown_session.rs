@@ -23,6 +23,8 @@ impl IdentSphere {
             .with("reason", RevocationReason::Disowned.name());
         let mut tx = self.store().begin().await?;
         if tx.sessions().revoke(session, user, RevocationReason::Disowned, self.now()).await? {
+            // Whoever was in it may have made the browser a trusted one.
+            tx.trust().remove_all_trusted(user).await?;
             tx.audit().append(&event).await?;
             tx.commit().await?;
         }

@@ -1,13 +1,14 @@
 //! Sign-in with a code from the mailbox.
 
-use identsphere_accounts::{MailboxProof, SignInCode, UserStatus};
+use identsphere_accounts::{MailboxProof, SignInCode, User, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{Email, UserId};
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
+use crate::issue::Entrance;
 use crate::post::Wanted;
-use crate::{Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Visitor};
+use crate::{Error, FieldFault, IdentSphere, SignIn, SignInRecord, Take, Visitor};
 
 /// What somebody signs in with.
 #[derive(Clone, Copy)]
@@ -44,7 +45,7 @@ impl IdentSphere {
         Ok(tx.commit().await?)
     }
 
-    /// Begins a session for somebody who has the code. An unknown address, a wrong, used or expired code and an account
+    /// Begins a session for somebody who has the code, or asks for the second factor that they have set up. An unknown address, a wrong, used or expired code and an account
     /// that may not sign in get the same answer. The mailbox is proven by it; if it never was before, everything that
     /// somebody else may have put on the account is gone first.
     ///
@@ -55,7 +56,7 @@ impl IdentSphere {
         &self,
         input: EmailCode<'_>,
         visitor: &Visitor<'_>,
-    ) -> Result<SignedIn, Error> {
+    ) -> Result<SignIn, Error> {
         let (email, code) = input.check()?;
         let attempts = self.code_attempts(&email, visitor.client);
         self.take(&attempts).await?;
@@ -76,30 +77,41 @@ impl IdentSphere {
             return Err(Error::AuthenticationRequired);
         };
 
-        let owner = identsphere_accounts::User { email_verified: true, ..owner };
-        let organization = owner.home_organization;
-        let (principal, refresh_token) =
-            self.open_session(owner, organization, role, AuthMethod::EmailOtp, visitor.client);
-        let signed_in = self.issue(principal, &refresh_token)?;
-        let who = &signed_in.principal;
-        let writes = self.sign_in_writes(who, AuditAction::EmailOtpLogin, visitor)?;
-
+        // What is found on an account whose mailbox was never proven goes; only what its owner set up is asked for.
+        let asks = owner.mfa_enabled && owner.email_verified;
         let now = self.now();
+        if asks {
+            let action = AuditAction::EmailOtpMfaRequired;
+            let first = Entrance::by(AuthMethod::EmailOtp);
+            let ready = self.ready_question(&owner, first, action, visitor);
+            let mut tx = self.store().begin().await?;
+            if !tx.proofs().take_code(owner.id, &hash, now).await? {
+                return Err(Error::AuthenticationRequired);
+            }
+            self.ask_for_second_factor(&mut *tx, &ready, &attempts).await?;
+            tx.commit().await?;
+            return Ok(SignIn::SecondFactorDue(ready.due));
+        }
+        let had_factor = owner.mfa_enabled;
+        let passkey_enabled = owner.passkey_enabled && owner.email_verified;
+        let owner = User { email_verified: true, mfa_enabled: false, passkey_enabled, ..owner };
+        let entrance = Entrance::by(AuthMethod::EmailOtp);
+        let ready = self.ready_session(owner, role, entrance, AuditAction::EmailOtpLogin, visitor)?;
+        let user = &ready.signed_in.principal.user;
         let mut tx = self.store().begin().await?;
-        if !tx.proofs().take_code(who.user.id, &hash, now).await? {
+        if !tx.proofs().take_code(user.id, &hash, now).await? {
             return Err(Error::AuthenticationRequired);
         }
-        match tx.users().prove_mailbox(who.user.id, email.key(), now).await? {
+        match tx.users().prove_mailbox(user.id, email.key(), now).await? {
             None => return Err(Error::AuthenticationRequired),
+            // Somebody else proved it meanwhile and may have kept the factor: it is asked for the next time.
+            Some(MailboxProof::Again) if had_factor => return Err(Error::AuthenticationRequired),
             Some(MailboxProof::Again) => {}
-            Some(MailboxProof::First) => self.reclaim(&mut *tx, &who.user, visitor.client).await?,
+            Some(MailboxProof::First) => self.reclaim(&mut *tx, user, visitor.client).await?,
         }
-        self.write_sign_in(&mut *tx, who, &writes, visitor).await?;
-        for attempt in &attempts {
-            tx.limits().give_back(attempt).await?;
-        }
+        self.begin_session(&mut *tx, &ready, &attempts, visitor).await?;
         tx.commit().await?;
-        Ok(signed_in)
+        Ok(SignIn::Done(Box::new(ready.signed_in)))
     }
 
     async fn audit_code_refusal(&self, user: Option<UserId>, client: &ClientInfo) -> Result<(), Error> {

@@ -55,7 +55,7 @@ impl IdentSphere {
             tx.sessions().revoke_all(who.user.id, except, RevocationReason::EndedByUser, self.now()).await?;
         if scope == EndScope::All {
             // Whoever signs out everywhere suspects somebody: nothing that is pending shall outlive it (RC-14).
-            tx.proofs().void_proofs(who.user.id).await?;
+            self.void_everything(&mut *tx, who.user.id).await?;
         }
         for session in ended {
             let event = self.event_by(who, AuditAction::SessionRevoked, &Resource::Session(session), client);

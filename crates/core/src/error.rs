@@ -33,6 +33,9 @@ pub enum Error {
     /// No valid credential.
     #[error("no valid credential")]
     AuthenticationRequired,
+    /// A second factor has to be shown in this session first (a step-up).
+    #[error("a second factor is due")]
+    MfaRequired,
     /// The caller may not do this.
     #[error("not permitted")]
     Forbidden,
@@ -76,6 +79,7 @@ impl Error {
         match self {
             Self::InvalidCredentials => ErrorCode::InvalidCredentials,
             Self::AuthenticationRequired => ErrorCode::AuthenticationRequired,
+            Self::MfaRequired => ErrorCode::MfaRequired,
             Self::Forbidden => ErrorCode::Forbidden,
             Self::NotFound => ErrorCode::NotFound,
             Self::Conflict { .. } => ErrorCode::Conflict,

@@ -1,7 +1,7 @@
 //! Audit events as the use cases make them.
 
 use identsphere_audit::{Actor, AuditAction, AuditEvent, AuditStatus};
-use identsphere_kernel::{AuditEventId, OrganizationId, SessionId, UserId};
+use identsphere_kernel::{AuditEventId, OrganizationId, PasskeyId, SessionId, TrustedBrowserId, UserId};
 use identsphere_sessions::ClientInfo;
 use serde_json::Map;
 
@@ -12,6 +12,8 @@ pub(crate) enum Resource<'a> {
     User(Option<UserId>),
     Session(SessionId),
     SigningKey(&'a str),
+    Passkey(PasskeyId),
+    TrustedBrowser(TrustedBrowserId),
 }
 
 impl IdentSphere {
@@ -27,6 +29,8 @@ impl IdentSphere {
             Resource::User(id) => ("user", id.map(|id| id.to_string())),
             Resource::Session(id) => ("session", Some(id.to_string())),
             Resource::SigningKey(kid) => ("signing_key", Some((*kid).to_owned())),
+            Resource::Passkey(id) => ("passkey", Some(id.to_string())),
+            Resource::TrustedBrowser(id) => ("trusted_browser", Some(id.to_string())),
         };
         AuditEvent {
             id: AuditEventId::new(self.clock(), self.random()),

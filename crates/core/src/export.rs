@@ -1,8 +1,10 @@
 //! Everything that is held about a user, for that user.
 
 use identsphere_audit::AuditEntry;
+use identsphere_factors::passkey::Passkey;
+use identsphere_sessions::TrustedBrowser;
 
-use crate::{Error, HeldSession, IdentSphere, Principal, ProfileRecord, UserOrganization};
+use crate::{Error, HeldSession, IdentSphere, MfaStatus, Principal, ProfileRecord, UserOrganization};
 
 /// How many rows of the audit log an export shows: the newest.
 const AUDIT_ROWS: u32 = 1_000;
@@ -14,6 +16,12 @@ pub struct Export {
     pub profile: ProfileRecord,
     /// Whether there is a password; never what is kept of it.
     pub has_password: bool,
+    /// Whether there is an authenticator, and how many recovery codes are left; never the secrets.
+    pub mfa: MfaStatus,
+    /// Passkeys, newest first; of their keys only the public halves are held.
+    pub passkeys: Vec<Passkey>,
+    /// Trusted browsers, newest first.
+    pub trusted_browsers: Vec<TrustedBrowser>,
     /// Where they belong.
     pub organizations: Vec<UserOrganization>,
     /// From where they were signed in, ended sessions too.
@@ -34,6 +42,9 @@ impl IdentSphere {
         Ok(Export {
             has_password: sign_in.is_some_and(|record| record.password_hash.is_some()),
             profile,
+            mfa: self.mfa_status(who).await?,
+            passkeys: store.list_passkeys(user).await?,
+            trusted_browsers: store.list_trusted(user, self.now()).await?,
             organizations: store.list_organizations(user).await?,
             sessions: store.list_held_sessions(user).await?,
             events: store.list_events_by(user, AUDIT_ROWS).await?,

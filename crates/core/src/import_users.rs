@@ -303,6 +303,8 @@ impl IdentSphere {
             home_organization: home,
             status: line.status,
             display_name: line.display_name.clone(),
+            mfa_enabled: false,
+            passkey_enabled: false,
             created_at: line.created_at,
             updated_at: now,
         };

@@ -11,8 +11,10 @@
 mod access_tokens;
 mod answer;
 mod authenticate;
+mod authenticator;
 mod authorize;
 mod avatar;
+mod challenge;
 mod change_email;
 mod change_password;
 mod clock_watch;
@@ -37,6 +39,8 @@ mod logout;
 mod mail;
 mod media;
 mod outbox;
+mod passkey_sign_in;
+mod passkeys;
 mod policy;
 mod post;
 mod profile;
@@ -45,16 +49,22 @@ mod recent;
 mod reclaim;
 mod refresh;
 mod register;
+mod register_passkey;
 mod reset_password;
+mod second_factor;
 mod service;
 mod sign_in;
+mod step_up;
 mod store;
+mod trusted_browsers;
 mod upkeep;
 mod verify_email;
 mod visitor;
 mod watched;
 
+pub use authenticator::{AuthenticatorSetup, MfaStatus};
 pub use authorize::Authorizer;
+pub use challenge::ChallengeAnswer;
 pub use change_email::ChangeEmail;
 pub use change_password::{ChangeEnds, ChangePassword};
 pub use clock_watch::CLOCK_INTERVAL;
@@ -77,11 +87,16 @@ pub use policy::Policy;
 pub use profile::UpdateProfile;
 pub use profile_store::{HeldSession, ProfileRecord, ProfileStore, UserOrganization};
 pub use register::Register;
+pub use register_passkey::NewPasskey;
 pub use reset_password::ResetPassword;
+pub use second_factor::ShownFactor;
 pub use service::{IdentSphere, Ports, Secrets};
+pub use sign_in::{SecondFactorDue, SignIn, TrustToken};
+pub use step_up::{StepUpRule, SteppedUp};
 pub use store::{
-    Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema, SchemaState,
-    SignInRecord, Store, Tx,
+    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
+    SchemaState, SignInRecord, Store, Tx,
 };
+pub use trusted_browsers::NewlyTrusted;
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};
 pub use visitor::Visitor;

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use identsphere_kernel::{Duration, Email, EmailKey, Timestamp, TokenHash};
+use identsphere_kernel::{Duration, Email, EmailKey, Timestamp, TokenHash, UserId};
 use identsphere_sessions::ClientInfo;
 
 use crate::{Error, IdentSphere};
@@ -52,6 +52,11 @@ impl BucketKey {
         &self.0
     }
 
+    /// The bucket of a user for one purpose.
+    pub fn of_user(purpose: &str, user: UserId) -> Self {
+        Self::of(purpose, "user", &user.to_string())
+    }
+
     fn of(purpose: &str, kind: &str, who: &str) -> Self {
         Self(*TokenHash::of(format!("{purpose}\0{kind}\0{who}").as_bytes()).as_bytes())
     }
@@ -92,6 +97,10 @@ pub struct RateLimits {
     pub login_address: Quota,
     /// Wrong passwords of a user who is signed in and changes or deletes something by it.
     pub password_account: Quota,
+    /// Second factors that are tried, a user, over every endpoint (MF-04).
+    pub second_factor: Quota,
+    /// Ceremonies with passkeys that are begun: a client address or, within a session, a user.
+    pub passkey_ceremonies: Quota,
     /// Pictures that a user sends.
     pub upload_account: Quota,
     /// Mails of one kind to an address, known or not, in quick succession (RC-16).
@@ -115,6 +124,8 @@ impl RateLimits {
             login_account: Quota { burst: 10, per: QUARTER },
             login_address: Quota { burst: 100, per: QUARTER },
             password_account: Quota { burst: 10, per: QUARTER },
+            second_factor: Quota { burst: 10, per: HOUR },
+            passkey_ceremonies: Quota { burst: 300, per: QUARTER },
             upload_account: Quota { burst: 30, per: HOUR },
             mail_account: Quota { burst: 3, per: Duration::from_secs(10 * 60) },
             mail_account_day: Quota { burst: 10, per: Duration::from_secs(24 * 60 * 60) },
@@ -143,6 +154,33 @@ impl IdentSphere {
             Take { bucket: BucketKey::of_account(&day, email), quota: limits.mail_account_day },
             Take { bucket: BucketKey::of_address("mail", client.ip_address), quota: limits.mail_address },
         ]
+    }
+
+    /// What trying a second factor takes; a good one gives it back.
+    pub(crate) fn second_factor_attempts(&self, user: UserId) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take { bucket: BucketKey::of_user("second factor", user), quota: limits.second_factor }]
+    }
+
+    /// What answering a question or a ceremony takes from a client address; a good answer gives it back.
+    pub(crate) fn answers(&self, purpose: &str, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take { bucket: BucketKey::of_address(purpose, client.ip_address), quota: limits.login_address }]
+    }
+
+    /// What beginning a sign-in with a passkey takes.
+    pub(crate) fn passkey_sign_ins(&self, client: &ClientInfo) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take {
+            bucket: BucketKey::of_address("passkey", client.ip_address),
+            quota: limits.passkey_ceremonies,
+        }]
+    }
+
+    /// What beginning a ceremony with passkeys within a session takes.
+    pub(crate) fn ceremonies(&self, user: UserId) -> Vec<Take> {
+        let Some(limits) = self.policy.limits else { return vec![] };
+        vec![Take { bucket: BucketKey::of_user("passkey", user), quota: limits.passkey_ceremonies }]
     }
 
     /// What redeeming a link takes.

@@ -2,12 +2,14 @@
 
 use identsphere_accounts::{Password, PasswordHash, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
-use identsphere_kernel::{Email, UserId};
+use identsphere_kernel::{Email, StoreError, UserId};
 use identsphere_organizations::Role;
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
-use crate::{Error, FieldFault, IdentSphere, SignInRecord, SignedIn, Take, Verification, Visitor};
+use crate::issue::Entrance;
+use crate::trusted_browsers::TrustedLogin;
+use crate::{Error, FieldFault, IdentSphere, SignIn, SignInRecord, Take, Tx, Verification, Visitor};
 
 /// What somebody signs in with.
 #[derive(Clone, Copy)]
@@ -24,8 +26,17 @@ enum Judgement {
     Refused { user: Option<UserId>, reason: &'static str },
 }
 
+/// Somebody who knows the password of an account that may be used.
+struct Admitted {
+    record: SignInRecord,
+    role: Role,
+    /// The hash that takes the place of an outdated one.
+    upgraded: Option<PasswordHash>,
+}
+
 impl IdentSphere {
-    /// Begins a session for somebody who knows the password. An unknown address, a wrong password and an account that
+    /// Begins a session for somebody who knows the password, or asks for the second factor that they have set up; a browser
+    /// that they trust stands for it. An unknown address, a wrong password and an account that
     /// may not sign in get the same answer after the same work (AU-01, AU-02).
     ///
     /// Attempts are counted before the password is looked at, so that parallel guesses share one budget (AU-05); a
@@ -34,7 +45,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::InvalidCredentials`]; [`Error::InvalidInput`] for what cannot be an address or a password;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
-    pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignedIn, Error> {
+    pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignIn, Error> {
         let (email, password) = input.check()?;
         self.demand_clock()?;
         let place = self.ports.hasher.place()?;
@@ -48,7 +59,8 @@ impl IdentSphere {
             Judgement::Admitted { record, role, outdated } => {
                 let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
                 drop(place);
-                self.admit(record, role, upgraded, &attempts, visitor).await
+                let login = Admitted { record, role, upgraded };
+                self.admit(login, &attempts, visitor).await
             }
             Judgement::Refused { user, reason } => {
                 drop(place);
@@ -60,30 +72,51 @@ impl IdentSphere {
 
     async fn admit(
         &self,
-        record: SignInRecord,
-        role: Role,
-        upgraded: Option<PasswordHash>,
+        login: Admitted,
         attempts: &[Take],
         visitor: &Visitor<'_>,
-    ) -> Result<SignedIn, Error> {
+    ) -> Result<SignIn, Error> {
+        let Admitted { record, role, upgraded } = login;
         let SignInRecord { user, password_hash, .. } = record;
-        let organization = user.home_organization;
-        let (principal, refresh_token) =
-            self.open_session(user, organization, role, AuthMethod::Password, visitor.client);
-        let signed_in = self.issue(principal, &refresh_token)?;
-        let who = &signed_in.principal;
-        let writes = self.sign_in_writes(who, AuditAction::Login, visitor)?;
-
+        let upgrade = password_hash.zip(upgraded);
+        if user.mfa_enabled {
+            let trusted = self.trusted_browser(&user, visitor).await?;
+            if let Some(trusted) = trusted {
+                let login = TrustedLogin { user: user.clone(), role, upgrade: upgrade.clone(), trusted };
+                if let Some(signed_in) = self.sign_in_trusted(login, attempts, visitor).await? {
+                    return Ok(SignIn::Done(Box::new(signed_in)));
+                }
+            }
+            let action = AuditAction::LoginMfaRequired;
+            let first = Entrance::by(AuthMethod::Password);
+            let ready = self.ready_question(&user, first, action, visitor);
+            let mut tx = self.store().begin().await?;
+            self.upgrade_hash(&mut *tx, user.id, upgrade).await?;
+            self.ask_for_second_factor(&mut *tx, &ready, attempts).await?;
+            tx.commit().await?;
+            return Ok(SignIn::SecondFactorDue(ready.due));
+        }
+        let id = user.id;
+        let entrance = Entrance::by(AuthMethod::Password);
+        let ready = self.ready_session(user, role, entrance, AuditAction::Login, visitor)?;
         let mut tx = self.store().begin().await?;
-        if let (Some(old), Some(new)) = (&password_hash, &upgraded) {
-            tx.users().upgrade_password_hash(who.user.id, old, new, self.now()).await?;
-        }
-        self.write_sign_in(&mut *tx, who, &writes, visitor).await?;
-        for attempt in attempts {
-            tx.limits().give_back(attempt).await?;
-        }
+        self.upgrade_hash(&mut *tx, id, upgrade).await?;
+        self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
         tx.commit().await?;
-        Ok(signed_in)
+        Ok(SignIn::Done(Box::new(ready.signed_in)))
+    }
+
+    /// Replaces an outdated hash by the one beside it.
+    pub(crate) async fn upgrade_hash(
+        &self,
+        tx: &mut dyn Tx,
+        user: UserId,
+        upgrade: Option<(PasswordHash, PasswordHash)>,
+    ) -> Result<(), StoreError> {
+        match upgrade {
+            Some((old, new)) => tx.users().upgrade_password_hash(user, &old, &new, self.now()).await,
+            None => Ok(()),
+        }
     }
 
     async fn audit_refusal(

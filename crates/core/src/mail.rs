@@ -116,6 +116,42 @@ pub enum MailContent {
         /// Where to end that session.
         link: MailSecret,
     },
+    /// Your account asks for a second factor now.
+    MfaEnabled {
+        /// When.
+        at: Timestamp,
+    },
+    /// Your account asks for no second factor any more.
+    MfaDisabled {
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody signed in with a recovery code, which is used up.
+    RecoveryCodeUsed {
+        /// When.
+        at: Timestamp,
+        /// How many codes are left.
+        left: u32,
+    },
+    /// There are new recovery codes, and the ones before are worth nothing.
+    RecoveryCodesReplaced {
+        /// When.
+        at: Timestamp,
+    },
+    /// Your account has one passkey more.
+    PasskeyAdded {
+        /// When.
+        at: Timestamp,
+        /// What it is called.
+        label: String,
+    },
+    /// Your account has one passkey less.
+    PasskeyRemoved {
+        /// When.
+        at: Timestamp,
+        /// What it was called.
+        label: String,
+    },
     /// Your account was deleted.
     AccountDeleted,
 }
@@ -132,6 +168,12 @@ impl MailContent {
             Self::ResetPassword { .. } => "reset_password",
             Self::PasswordChanged { .. } => "password_changed",
             Self::NewSignIn { .. } => "new_sign_in",
+            Self::MfaEnabled { .. } => "mfa_enabled",
+            Self::MfaDisabled { .. } => "mfa_disabled",
+            Self::RecoveryCodeUsed { .. } => "recovery_code_used",
+            Self::RecoveryCodesReplaced { .. } => "recovery_codes_replaced",
+            Self::PasskeyAdded { .. } => "passkey_added",
+            Self::PasskeyRemoved { .. } => "passkey_removed",
             Self::AccountDeleted => "account_deleted",
         }
     }

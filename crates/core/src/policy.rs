@@ -1,5 +1,6 @@
 //! What the operator decides.
 
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::Duration;
 use identsphere_organizations::RbacConfig;
 use identsphere_tokens::KeyPolicy;
@@ -19,6 +20,10 @@ pub struct Policy {
     pub session_ttl: Duration,
     /// How long the parent of a leaf may be presented again.
     pub refresh_grace: Duration,
+    /// How long a second factor that was shown in a session lets through what asks for one (a step-up).
+    pub step_up_ttl: Duration,
+    /// Who we are to passkeys and authenticators.
+    pub relying_party: RelyingParty,
     /// How signing keys live.
     pub keys: KeyPolicy,
     /// Rate limits; `None` switches them off.

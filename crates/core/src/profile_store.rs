@@ -14,10 +14,6 @@ pub struct ProfileRecord {
     pub user: User,
     /// What they say about themselves.
     pub profile: Profile,
-    /// Whether one-time codes are their second factor.
-    pub mfa_enabled: bool,
-    /// Whether they have a passkey.
-    pub passkey_enabled: bool,
 }
 
 /// An organisation that a user belongs to.

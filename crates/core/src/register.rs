@@ -7,6 +7,7 @@ use identsphere_organizations::{Membership, Organization, OrganizationName, Role
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
+use crate::issue::Entrance;
 use crate::verify_email::Confirmation;
 use crate::{BucketKey, Error, FieldFault, IdentSphere, Principal, SignedIn, Take, Visitor};
 
@@ -64,11 +65,13 @@ impl IdentSphere {
             home_organization: organization,
             status: UserStatus::Active,
             display_name,
+            mfa_enabled: false,
+            passkey_enabled: false,
             created_at: now,
             updated_at: now,
         };
-        let (principal, refresh_token) =
-            self.open_session(user, organization, Role::OWNER, AuthMethod::Password, client);
+        let entrance = Entrance::by(AuthMethod::Password);
+        let (principal, refresh_token) = self.open_session(user, Role::OWNER, entrance, client);
         let signed_in = self.issue(principal, &refresh_token)?;
         let Principal { user, .. } = &signed_in.principal;
         let confirmation =

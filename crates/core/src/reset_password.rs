@@ -1,7 +1,8 @@
 //! Another password by way of the mailbox.
 
-use identsphere_accounts::{LinkPurpose, LinkToken, MailboxProof, Password, UserStatus};
+use identsphere_accounts::{MailboxProof, Password, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
+use identsphere_kernel::{OpaqueToken, TokenPurpose};
 use identsphere_sessions::RevocationReason;
 
 use crate::events::{EventExt, Resource};
@@ -38,8 +39,8 @@ impl IdentSphere {
     pub async fn reset_password(&self, input: ResetPassword<'_>, visitor: &Visitor<'_>) -> Result<(), Error> {
         let place = self.ports.hasher.place()?;
         self.take(&self.redemptions(visitor.client)).await?;
-        let token = LinkToken::read(input.token).ok_or(Error::AuthenticationRequired)?;
-        let hash = token.hash(LinkPurpose::ResetPassword);
+        let token = OpaqueToken::read(input.token).ok_or(Error::AuthenticationRequired)?;
+        let hash = token.hash(TokenPurpose::ResetPassword);
         // Looked up first, so that an invented link costs no hash.
         let pending =
             self.store().find_reset(&hash, self.now()).await?.ok_or(Error::AuthenticationRequired)?;
@@ -74,7 +75,7 @@ impl IdentSphere {
             Some(MailboxProof::First) => self.reclaim(&mut *tx, &user, visitor.client).await?,
         }
         tx.users().replace_password(user.id, Some(&new_hash), now).await?;
-        tx.proofs().void_proofs(user.id).await?;
+        self.void_everything(&mut *tx, user.id).await?;
         tx.sessions().revoke_all(user.id, None, RevocationReason::PasswordReset, now).await?;
         tx.outbox().post(&notice).await?;
         tx.audit().append(&consumed).await?;

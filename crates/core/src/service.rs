@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use identsphere_accounts::CodeKey;
+use identsphere_factors::passkey::{DecoyKey, SignatureVerifier};
 use identsphere_kernel::{Clock, Duration, SecureRandom, Timestamp};
 use identsphere_sessions::{DisownKey, RefreshKey};
 use identsphere_tokens::KeyVault;
@@ -35,6 +36,8 @@ pub struct Ports {
     pub secrets: Secrets,
     /// Hands mail over.
     pub mailer: Arc<dyn Mailer>,
+    /// Checks the signatures of passkeys.
+    pub signatures: Arc<dyn SignatureVerifier>,
     /// Keeps uploaded pictures.
     pub blobs: Arc<dyn BlobStore>,
     /// Makes uploaded pictures harmless.
@@ -52,6 +55,10 @@ pub struct Secrets {
     pub disown: DisownKey,
     /// Seals what waits in the outbox.
     pub outbox: Arc<dyn Sealing>,
+    /// Seals the secrets of authenticators.
+    pub authenticators: Arc<dyn Sealing>,
+    /// Makes the passkeys of accounts that do not exist.
+    pub decoys: DecoyKey,
 }
 
 /// The service. Its methods are the use cases, each in a file named after it.

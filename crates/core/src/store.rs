@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 use identsphere_accounts::{PasswordHash, ProofRepo, ProofStore, User, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, TokenHash};
+use identsphere_factors::passkey::{CredentialId, Passkey, UserHandle};
+use identsphere_factors::{FactorRepo, FactorStore, PasskeyRepo, PasskeyStore};
+use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::{OrganizationRepo, Role};
-use identsphere_sessions::{ClientInfo, Leaf, Session, SessionRepo, SessionStore};
+use identsphere_sessions::{
+    ClientInfo, Leaf, PendingRepo, PendingStore, Session, SessionRepo, SessionStore, TrustRepo, TrustStore,
+};
 use identsphere_tokens::{KeyRepo, KeyStore};
 
 use crate::directory::DirectoryStore;
@@ -23,7 +27,11 @@ pub trait Store:
     PrincipalStore
     + DirectoryStore
     + SessionStore
+    + PendingStore
+    + TrustStore
     + ProofStore
+    + FactorStore
+    + PasskeyStore
     + KeyStore
     + RateLimitStore
     + OutboxStore
@@ -44,6 +52,14 @@ pub trait Tx: Send {
     fn organizations(&mut self) -> &mut dyn OrganizationRepo;
     /// Sessions.
     fn sessions(&mut self) -> &mut dyn SessionRepo;
+    /// Sign-ins that wait for a second factor.
+    fn pending(&mut self) -> &mut dyn PendingRepo;
+    /// Trusted browsers.
+    fn trust(&mut self) -> &mut dyn TrustRepo;
+    /// Authenticators and recovery codes.
+    fn factors(&mut self) -> &mut dyn FactorRepo;
+    /// Passkeys.
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo;
     /// What proves a mailbox.
     fn proofs(&mut self) -> &mut dyn ProofRepo;
     /// Signing keys.
@@ -69,6 +85,17 @@ pub struct SignInRecord {
     pub password_hash: Option<PasswordHash>,
     /// Role in the home organisation; `None` when the user is no member of it.
     pub role: Option<Role>,
+}
+
+/// A passkey together with what a sign-in by it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeySignIn {
+    /// Its owner, whatever their status.
+    pub owner: SignInRecord,
+    /// The passkey.
+    pub passkey: Passkey,
+    /// The handle that passkeys of its owner present.
+    pub handle: UserHandle,
 }
 
 /// Who is behind a live session: active user, live session, present role.
@@ -101,6 +128,13 @@ pub trait PrincipalStore: Send + Sync + 'static {
     /// The user with this address, whatever their status, with their role in the home organisation. Keys are
     /// compared byte for byte.
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError>;
+
+    /// The user with this id, as [`find_sign_in`](Self::find_sign_in) finds them by their address.
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError>;
+
+    /// The passkey with this credential id, with its owner. `None` when there is none, or its owner has no handle (any
+    /// more).
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError>;
 
     /// Who is behind this session at `now`: `None` unless the session is neither revoked nor past its end, the user is
     /// active, and the user is a member of the session's organisation.

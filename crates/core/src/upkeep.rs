@@ -121,11 +121,24 @@ impl IdentSphere {
             let sessions = self.store().sweep_sessions(now.minus(KEEP_ENDED), SWEEP_BATCH).await?;
             let limits = self.store().sweep_limits(now, SWEEP_BATCH).await?;
             let proofs = self.store().sweep_proofs(now, SWEEP_BATCH).await?;
+            let pending = self.store().sweep_pending(now, SWEEP_BATCH).await?;
+            let trusted = self.store().sweep_trusted(now, SWEEP_BATCH).await?;
+            let ceremonies = self.store().sweep_ceremonies(now, SWEEP_BATCH).await?;
             let browsers = self.store().sweep_browsers(now.minus(KEEP_BROWSERS), SWEEP_BATCH).await?;
-            if sessions + limits + proofs + browsers > 0 {
-                tracing::debug!(sessions, limits, proofs, browsers, "swept ended rows");
+            let counts = [sessions, limits, proofs, pending, trusted, ceremonies, browsers];
+            if counts.iter().any(|count| *count > 0) {
+                tracing::debug!(
+                    sessions,
+                    limits,
+                    proofs,
+                    pending,
+                    trusted,
+                    ceremonies,
+                    browsers,
+                    "swept ended rows"
+                );
             }
-            full = [sessions, limits, proofs, browsers].into_iter().any(|count| count >= batch);
+            full = counts.into_iter().any(|count| count >= batch);
         }
         self.count_outbox().await
     }

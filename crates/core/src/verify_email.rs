@@ -1,8 +1,8 @@
 //! Proving that an address is one's own.
 
-use identsphere_accounts::{EmailVerification, LinkPurpose, LinkToken, User, VerificationKind};
+use identsphere_accounts::{EmailVerification, User, VerificationKind};
 use identsphere_audit::{Actor, AuditAction};
-use identsphere_kernel::{Duration, Email, StoreError};
+use identsphere_kernel::{Duration, Email, OpaqueToken, StoreError, TokenPurpose};
 
 use crate::events::Resource;
 use crate::post::NEWS_LIFETIME;
@@ -40,10 +40,10 @@ impl IdentSphere {
     /// [`Error::Conflict`] when somebody else has registered the address meanwhile; [`Error::RateLimited`].
     pub async fn verify_email(&self, token: &str, visitor: &Visitor<'_>) -> Result<(), Error> {
         self.take(&self.redemptions(visitor.client)).await?;
-        let token = LinkToken::read(token).ok_or(Error::AuthenticationRequired)?;
+        let token = OpaqueToken::read(token).ok_or(Error::AuthenticationRequired)?;
         let now = self.now();
         let mut tx = self.store().begin().await?;
-        let taken = tx.proofs().take_verification(&token.hash(LinkPurpose::VerifyEmail), now).await?;
+        let taken = tx.proofs().take_verification(&token.hash(TokenPurpose::VerifyEmail), now).await?;
         let verification = taken.ok_or(Error::AuthenticationRequired)?;
         let EmailVerification { user, kind, email, .. } = &verification;
         let (done, action) = match kind {
@@ -79,7 +79,7 @@ impl IdentSphere {
         email: &Email,
         language: Language,
     ) -> Result<Confirmation, Error> {
-        let token = LinkToken::new(self.random());
+        let token = OpaqueToken::new(self.random());
         let (now, valid_for): (_, Duration) = (self.now(), EmailVerification::LIFETIME);
         let link = self.link("verify-email", token.expose());
         let content = match kind {
@@ -88,7 +88,7 @@ impl IdentSphere {
         };
         let name = user.display_name.as_ref().map(|name| name.as_str());
         let verification = EmailVerification {
-            hash: token.hash(LinkPurpose::VerifyEmail),
+            hash: token.hash(TokenPurpose::VerifyEmail),
             user: user.id,
             kind,
             email: email.clone(),

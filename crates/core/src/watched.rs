@@ -8,17 +8,24 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofRepo, ProofStore, UserRepo};
 use identsphere_audit::{AuditEntry, AuditRepo};
-use identsphere_kernel::{Duration, EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
+use identsphere_factors::passkey::{BegunCeremony, CredentialId, Passkey, UserHandle};
+use identsphere_factors::{Authenticator, FactorRepo, FactorStore, PasskeyRepo, PasskeyStore};
+use identsphere_kernel::{
+    Duration, EmailKey, MailId, PasskeyId, SessionId, StoreError, Timestamp, TokenHash, UserId,
+};
 use identsphere_organizations::{Organization, OrganizationRepo, Slug};
-use identsphere_sessions::{RefreshState, RevocationReason, Session, SessionRepo, SessionStore};
+use identsphere_sessions::{
+    PendingAttempt, PendingRepo, PendingStore, RefreshState, RemovedFactor, RevocationReason, SecondFactor,
+    Session, SessionRepo, SessionStore, TrustRepo, TrustStore, TrustedBrowser,
+};
 use identsphere_tokens::{KeyRepo, KeyStore, SigningKey};
 use tokio::sync::Notify;
 
 use crate::recent::RecentPrincipals;
 use crate::{
-    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, Principal,
-    PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, PasskeySignIn,
+    Principal, PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation,
+    Schema, SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
 };
 
 /// A store whose changes are told.
@@ -71,6 +78,14 @@ impl PrincipalStore for WatchedStore {
         self.inner.find_sign_in(email).await
     }
 
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        self.inner.find_sign_in_of(user).await
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        self.inner.find_passkey_sign_in(id).await
+    }
+
     async fn find_principal(
         &self,
         session: SessionId,
@@ -120,6 +135,83 @@ impl SessionStore for WatchedStore {
 
     async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.inner.sweep_sessions(ended_before, limit).await
+    }
+}
+
+#[async_trait]
+impl PendingStore for WatchedStore {
+    async fn count_pending_attempt(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<PendingAttempt, StoreError> {
+        self.inner.count_pending_attempt(hash, now).await
+    }
+
+    async fn sweep_pending(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_pending(now, limit).await
+    }
+}
+
+#[async_trait]
+impl TrustStore for WatchedStore {
+    async fn find_trusted(
+        &self,
+        user: UserId,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<TrustedBrowser>, StoreError> {
+        self.inner.find_trusted(user, hash, now).await
+    }
+
+    async fn list_trusted(&self, user: UserId, now: Timestamp) -> Result<Vec<TrustedBrowser>, StoreError> {
+        self.inner.list_trusted(user, now).await
+    }
+
+    async fn sweep_trusted(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_trusted(now, limit).await
+    }
+}
+
+#[async_trait]
+impl FactorStore for WatchedStore {
+    async fn find_authenticator(&self, user: UserId) -> Result<Option<Authenticator>, StoreError> {
+        self.inner.find_authenticator(user).await
+    }
+
+    async fn count_recovery_codes(&self, user: UserId) -> Result<u32, StoreError> {
+        self.inner.count_recovery_codes(user).await
+    }
+}
+
+#[async_trait]
+impl PasskeyStore for WatchedStore {
+    async fn list_passkeys(&self, user: UserId) -> Result<Vec<Passkey>, StoreError> {
+        self.inner.list_passkeys(user).await
+    }
+
+    async fn claim_handle(
+        &self,
+        user: UserId,
+        candidate: &UserHandle,
+    ) -> Result<Option<UserHandle>, StoreError> {
+        self.inner.claim_handle(user, candidate).await
+    }
+
+    async fn begin_ceremony(&self, ceremony: &BegunCeremony) -> Result<(), StoreError> {
+        self.inner.begin_ceremony(ceremony).await
+    }
+
+    async fn end_ceremony(
+        &self,
+        challenge: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<BegunCeremony>, StoreError> {
+        self.inner.end_ceremony(challenge, now).await
+    }
+
+    async fn sweep_ceremonies(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.inner.sweep_ceremonies(now, limit).await
     }
 }
 
@@ -254,6 +346,24 @@ impl Tx for WatchedTx {
         self
     }
 
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self.inner.pending()
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self.inner.trust()
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self.change.all = true;
+        self.inner.factors()
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
+        self.change.all = true;
+        self.inner.passkeys()
+    }
+
     fn proofs(&mut self) -> &mut dyn ProofRepo {
         self.inner.proofs()
     }
@@ -313,6 +423,30 @@ impl SessionRepo for WatchedTx {
     ) -> Result<Vec<SessionId>, StoreError> {
         let revoked = self.inner.sessions().revoke_all(owner, except, reason, at).await?;
         self.change.sessions.extend(&revoked);
+        Ok(revoked)
+    }
+
+    async fn step_up(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        factor: SecondFactor,
+        passkey: Option<PasskeyId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.change.sessions.push(session);
+        self.inner.sessions().step_up(session, owner, factor, passkey, at).await
+    }
+
+    async fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let revoked = self.inner.sessions().drop_factor(owner, factor, spare, at).await?;
+        self.change.sessions.extend(revoked.iter().chain(&spare));
         Ok(revoked)
     }
 

@@ -9,5 +9,8 @@
 //! To add a factor, add a module of its own that says how it is enrolled and when it is proven.
 
 pub mod passkey;
+mod ports;
 pub mod recovery;
 pub mod totp;
+
+pub use ports::{Authenticator, FactorRepo, FactorStore, PasskeyInsertion, PasskeyRepo, PasskeyStore};

@@ -55,10 +55,19 @@ impl Call<'_> {
         self.principal.as_deref().ok_or_else(|| Failure::new(ErrorCode::AuthenticationRequired))
     }
 
-    /// Who comes, for use cases that write to people or tell browsers apart.
+    /// Who comes, for use cases that write to people or tell browsers apart; with the browser that gets cookies.
     pub(crate) fn visitor(&self, device: Option<&Device>) -> Visitor<'_> {
         let language = Language::accepted(self.head.accept_language);
-        Visitor { client: &self.client, device: device.map(Device::hash), language }
+        let cookies = &self.identity.cookies;
+        let returning = Device::returning(cookies.device);
+        Visitor {
+            client: &self.client,
+            device: device.or(returning.as_ref()).map(Device::hash),
+            is_returning: returning.is_some(),
+            // Its successor travels in a cookie, which clients that want none would not get.
+            trust_token: device.and(cookies.trust),
+            language,
+        }
     }
 
     /// The browser that signs in: as its cookie says, else a new one. Clients that keep no cookies have none.

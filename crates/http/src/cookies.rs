@@ -1,8 +1,10 @@
 //! The cookies that carry a session in a browser (contract §3.2).
 
 use bytes::Bytes;
-use identsphere_accounts::LinkToken;
-use identsphere_kernel::{Duration, SecretString, SecureRandom, TokenHash};
+use identsphere_core::TrustToken;
+use identsphere_kernel::{
+    Duration, OpaqueToken, SecretString, SecureRandom, Timestamp, TokenHash, TokenPurpose,
+};
 
 use crate::failure::Failure;
 use crate::head::Head;
@@ -40,6 +42,7 @@ pub struct CookieSettings {
     refresh: Cookie,
     csrf: Cookie,
     device: Cookie,
+    trust: Cookie,
 }
 
 /// Whether scripts can read a cookie.
@@ -66,7 +69,8 @@ pub enum Transport {
 }
 
 impl CookieSettings {
-    /// Cookies named `{prefix}_at`, `{prefix}_rt`, `{prefix}_csrf` and `{prefix}_device`; sent to this host alone unless a `domain` is given.
+    /// Cookies named `{prefix}_at`, `{prefix}_rt`, `{prefix}_csrf`, `{prefix}_device` and
+    /// `{prefix}_trust`; sent to this host alone unless a `domain` is given.
     ///
     /// # Errors
     /// [`CookieError`] when prefix or domain could break out of their place in the header.
@@ -106,6 +110,7 @@ impl CookieSettings {
             refresh: cookie("rt", REFRESH_PATH, Visibility::HttpOnly),
             csrf: cookie("csrf", "/", Visibility::Scripts),
             device: cookie("device", REFRESH_PATH, Visibility::HttpOnly),
+            trust: cookie("trust", REFRESH_PATH, Visibility::HttpOnly),
         })
     }
 
@@ -132,6 +137,8 @@ impl CookieSettings {
                 &mut cookies.csrf
             } else if name == self.device.name.as_bytes() {
                 &mut cookies.device
+            } else if name == self.trust.name.as_bytes() {
+                &mut cookies.trust
             } else {
                 continue;
             };
@@ -157,6 +164,14 @@ impl CookieSettings {
         reply.with_value("set-cookie", self.device.to_header(device.0.expose(), Device::LIFETIME))
     }
 
+    /// The answer with the cookie by which this browser stands for a second factor.
+    pub(crate) fn set_trust(&self, reply: Reply, trust: &TrustToken, now: Timestamp) -> Reply {
+        // To the nearest second: the moments since it was made are not to be seen in it.
+        let left = trust.expires_at.since(now) + Duration::from_millis(500);
+        let header = self.trust.to_header(trust.token.expose(), left);
+        reply.with_value("set-cookie", header)
+    }
+
     /// The answer with cookies that delete those of a session: all attributes alike, so that browsers match them.
     pub(crate) fn clear(&self, reply: Reply) -> Reply {
         [&self.access, &self.refresh, &self.csrf]
@@ -178,11 +193,12 @@ pub(crate) struct Cookies<'a> {
     pub(crate) refresh: Option<&'a str>,
     pub(crate) csrf: Option<&'a str>,
     pub(crate) device: Option<&'a str>,
+    pub(crate) trust: Option<&'a str>,
 }
 
 /// What a browser is known by from one sign-in to the next, so that its user can be told of others. It opens nothing.
 #[derive(Debug)]
-pub(crate) struct Device(LinkToken);
+pub(crate) struct Device(OpaqueToken);
 
 impl Device {
     /// As long as browsers keep a cookie (RFC 6265bis §5.5).
@@ -190,12 +206,17 @@ impl Device {
 
     /// The browser that holds this cookie; a new one if it holds none.
     pub(crate) fn of(cookie: Option<&str>, random: &dyn SecureRandom) -> Self {
-        Self(cookie.and_then(LinkToken::read).unwrap_or_else(|| LinkToken::new(random)))
+        Self::returning(cookie).unwrap_or_else(|| Self(OpaqueToken::new(random)))
+    }
+
+    /// The browser that holds this cookie.
+    pub(crate) fn returning(cookie: Option<&str>) -> Option<Self> {
+        cookie.and_then(OpaqueToken::read).map(Self)
     }
 
     /// What a store keeps of it.
     pub(crate) fn hash(&self) -> TokenHash {
-        TokenHash::of(self.0.expose().as_bytes())
+        self.0.hash(TokenPurpose::KnownBrowser)
     }
 }
 

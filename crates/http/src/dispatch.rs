@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use identsphere_core::Principal;
+use identsphere_core::{Principal, StepUpRule};
 use identsphere_kernel::{Duration, ErrorCode, RequestId};
 use identsphere_organizations::Permission;
 use identsphere_sessions::ClientInfo;
@@ -32,6 +32,15 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest request id that is taken over from a caller.
 const MAX_REQUEST_ID: usize = 128;
+
+/// What a route of a host application asks of whoever comes.
+#[derive(Debug, Clone)]
+pub enum Requirement {
+    /// Their present role holds this permission.
+    Permission(Permission),
+    /// They have shown a second factor in their session.
+    StepUp(StepUpRule),
+}
 
 impl App {
     /// Answers a request to one of our paths. `read_body` is called when the guards let the body be read, with the most
@@ -73,11 +82,11 @@ impl App {
     }
 
     /// Who is behind a request to a route of a host application, which has the same guards as ours: a write that is
-    /// authenticated by cookie needs the CSRF header. With `required`, the principal's role must hold the permission.
+    /// authenticated by cookie needs the CSRF header. With a requirement, they must meet it.
     ///
     /// # Errors
     /// The refusal to answer with.
-    pub async fn admit(&self, head: &Head<'_>, required: Option<&Permission>) -> Result<Principal, Reply> {
+    pub async fn admit(&self, head: &Head<'_>, required: Option<&Requirement>) -> Result<Principal, Reply> {
         let admitted = async {
             check_head(head)?;
             let csrf = match head.method {
@@ -88,8 +97,12 @@ impl App {
             self.check_csrf(csrf, head, &identity)?;
             let principal = self.authenticate(AuthRule::User, &identity).await?;
             let principal = principal.ok_or_else(|| Failure::new(ErrorCode::AuthenticationRequired))?;
-            if let Some(permission) = required {
-                self.core().authorizer().authorize(&principal, permission)?;
+            match required {
+                Some(Requirement::Permission(permission)) => {
+                    self.core().authorizer().authorize(&principal, permission)?;
+                }
+                Some(Requirement::StepUp(rule)) => self.core().demand_step_up(&principal, *rule)?,
+                None => {}
             }
             Ok(Arc::unwrap_or_clone(principal))
         };
@@ -112,6 +125,9 @@ impl App {
         let identity = self.identify(route.auth, route.csrf, head)?;
         self.check_csrf(route.csrf, head, &identity)?;
         let principal = self.authenticate(route.auth, &identity).await?;
+        if let Some(principal) = &principal {
+            self.core().demand_step_up(principal, route.step_up)?;
+        }
         let body = match route.body.expected() {
             Some((_, limit)) => whole(head, limit, read_body).await?,
             None => Bytes::new(),

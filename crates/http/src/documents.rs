@@ -23,6 +23,7 @@ const CLAIMS: &[&str] = &[
     "auth_method",
     "email",
     "role",
+    "mfa_verified_at",
 ];
 
 /// A document that is made once.

@@ -113,6 +113,7 @@ impl From<Error> for Failure {
         match error {
             Error::InvalidCredentials
             | Error::AuthenticationRequired
+            | Error::MfaRequired
             | Error::Forbidden
             | Error::NotFound => Self::new(code),
             Error::Conflict { field, message } => Self {

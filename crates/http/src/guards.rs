@@ -1,4 +1,4 @@
-//! The guards, in the one order in which every request passes them: limits, origin and CSRF, authentication. What a
+//! The guards, in the one order in which every request passes them: limits, origin and CSRF, authentication, step-up. What a
 //! role may do is asked after that, and decoding comes last: nobody's body is read before they may be here.
 
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Closed sets of names, as schemas: the API document lists what the code can say.
 
 use identsphere_kernel::ErrorCode;
-use identsphere_sessions::{AssuranceLevel, AuthMethod};
+use identsphere_sessions::{AssuranceLevel, AuthMethod, SecondFactor};
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 pub(crate) fn error_codes() -> Object {
@@ -21,6 +21,14 @@ pub(crate) fn auth_methods() -> Object {
 
 pub(crate) fn assurance_levels() -> Object {
     one_of(AssuranceLevel::ALL.iter().map(|level| level.name()), "How sure that made us.")
+}
+
+pub(crate) fn second_factors() -> Object {
+    one_of(SecondFactor::ALL.iter().map(|factor| factor.name()), "What may be shown.")
+}
+
+pub(crate) fn mfa_required() -> Object {
+    one_of(["mfa_required"], "That a second factor is due.")
 }
 
 pub(crate) fn success() -> Object {

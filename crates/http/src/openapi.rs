@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use identsphere_core::StepUpRule;
 use identsphere_kernel::ErrorCode;
 use serde_json::{Map, Value, json};
 
@@ -176,10 +177,19 @@ fn description(route: &Route) -> String {
     let limited = match route.rate {
         RateClass::Unlimited => "",
         RateClass::Register | RateClass::Login | RateClass::Mail => "Rate limited by address and by account.",
+        RateClass::SecondFactor => "Rate limited by account, over every endpoint that takes a second factor.",
+        RateClass::Passkey => "Rate limited, by account within a session and by address without one.",
         RateClass::Redeem => "Rate limited by address.",
         RateClass::Password | RateClass::Upload => "Rate limited by account.",
     };
-    [route.description, limited].join("\n\n").trim().to_owned()
+    let stepped_up = match route.step_up {
+        StepUpRule::Never => "",
+        StepUpRule::IfEnrolled => "Users with a second factor must have shown it in this session lately.",
+        StepUpRule::Shown => "A second factor must have been shown in this session.",
+        StepUpRule::Always => "A second factor must have been shown in this session lately.",
+    };
+    let parts = [route.description, stepped_up, limited];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
 fn security(route: &Route) -> Value {

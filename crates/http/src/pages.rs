@@ -17,7 +17,18 @@ use crate::docs::Escaped;
 
 const LAYOUT: &str = include_str!("pages/layout.html");
 const STYLE: &str = include_str!("pages/style.css");
-const SCRIPT: &str = include_str!("pages/script.js");
+/// One module, a part a topic: the first ones are used by all others, the last one begins.
+const SCRIPT: &str = concat!(
+    include_str!("pages/script/page.js"),
+    include_str!("pages/script/api.js"),
+    include_str!("pages/script/links.js"),
+    include_str!("pages/script/sign-in.js"),
+    include_str!("pages/script/passkeys.js"),
+    include_str!("pages/script/second-factor.js"),
+    include_str!("pages/script/step-up.js"),
+    include_str!("pages/script/account.js"),
+    include_str!("pages/script/start.js"),
+);
 const ENGLISH: &str = include_str!("pages/en.json");
 const GERMAN: &str = include_str!("pages/de.json");
 

@@ -2,8 +2,11 @@
 //! documented and tested by what its line says.
 
 mod email;
+mod mfa;
 mod pages;
+mod passkeys;
 
+use identsphere_core::StepUpRule;
 use identsphere_kernel::ErrorCode;
 
 use crate::handlers::{avatar, development, documents, operations, profile, sessions, sign_in};
@@ -11,6 +14,7 @@ use crate::table::{
     AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, MAX_BODY, MAX_PICTURE_FORM, Method,
     QueryParameter, RateClass, Route, Shape, Success,
 };
+use crate::wire::mfa::SignInAnswerView;
 use crate::wire::{
     CurrentSessionView, DiscoveryView, HealthView, JwkSetView, LoginBody, RefreshBody, RegisterBody,
     SessionView, SignInView, TokensView,
@@ -44,6 +48,23 @@ pub static ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: "/v1/auth/email-otp/verify", routes: &[email::SIGN_IN_WITH_CODE] },
     Endpoint { path: "/v1/auth/password/forgot", routes: &[email::FORGOT_PASSWORD] },
     Endpoint { path: "/v1/auth/password/reset", routes: &[email::RESET_PASSWORD] },
+    Endpoint { path: "/v1/auth/mfa/status", routes: &[mfa::STATUS] },
+    Endpoint { path: "/v1/auth/mfa/setup", routes: &[mfa::SET_UP] },
+    Endpoint { path: "/v1/auth/mfa/enable", routes: &[mfa::ENABLE] },
+    Endpoint { path: "/v1/auth/mfa/disable", routes: &[mfa::DISABLE] },
+    Endpoint { path: "/v1/auth/mfa/recovery-codes", routes: &[mfa::REPLACE_RECOVERY_CODES] },
+    Endpoint { path: "/v1/auth/mfa/challenge", routes: &[mfa::CHALLENGE] },
+    Endpoint { path: "/v1/auth/mfa/verify", routes: &[mfa::VERIFY] },
+    Endpoint { path: "/v1/auth/trusted-browsers", routes: &[mfa::LIST_TRUSTED_BROWSERS, mfa::TRUST_BROWSER] },
+    Endpoint { path: "/v1/auth/trusted-browsers/{id}", routes: &[mfa::DISTRUST_BROWSER] },
+    Endpoint { path: "/v1/auth/passkey/login/begin", routes: &[passkeys::BEGIN_SIGN_IN] },
+    Endpoint { path: "/v1/auth/passkey/login/complete", routes: &[passkeys::COMPLETE_SIGN_IN] },
+    Endpoint { path: "/v1/auth/passkey/verify/begin", routes: &[passkeys::BEGIN_STEP_UP] },
+    Endpoint { path: "/v1/auth/passkey/verify/complete", routes: &[passkeys::COMPLETE_STEP_UP] },
+    Endpoint { path: "/v1/users/me/passkeys", routes: &[passkeys::LIST] },
+    Endpoint { path: "/v1/users/me/passkeys/register/begin", routes: &[passkeys::BEGIN_REGISTRATION] },
+    Endpoint { path: "/v1/users/me/passkeys/register/complete", routes: &[passkeys::COMPLETE_REGISTRATION] },
+    Endpoint { path: "/v1/users/me/passkeys/{id}", routes: &[passkeys::RENAME, passkeys::REMOVE] },
     Endpoint { path: "/v1/users/me/email", routes: &[email::CHANGE_EMAIL] },
     Endpoint { path: "/v1/users/me", routes: &[GET_PROFILE, UPDATE_PROFILE, DELETE_ACCOUNT] },
     Endpoint { path: "/v1/users/me/organizations", routes: &[LIST_ORGANIZATIONS] },
@@ -73,6 +94,7 @@ const READ: Route = Route {
     description: "",
     chapter: OPERATIONS,
     auth: AuthRule::Public,
+    step_up: StepUpRule::Never,
     csrf: CsrfRule::ReadOnly,
     rate: RateClass::Unlimited,
     body: BodyRule::None,
@@ -113,8 +135,8 @@ const LOGIN: Route = Route {
     body: BodyRule::Required(Shape::of::<LoginBody>(), Limit(MAX_BODY)),
     success: Success {
         status: 200,
-        description: "Signed in",
-        content: Content::Object(Shape::of::<SignInView<'static>>()),
+        description: "Signed in, or a second factor is due",
+        content: Content::Object(Shape::of::<SignInAnswerView<'static>>()),
     },
     refusals: &[ErrorCode::InvalidCredentials],
     handler: |app, call| Box::pin(sign_in::login(app, call)),
@@ -270,6 +292,7 @@ const CHANGE_PASSWORD: Route = Route {
     description: "Ends every other session of the user, unless `sign_out_other_sessions` is `false`.",
     chapter: ACCOUNT,
     auth: AuthRule::User,
+    step_up: StepUpRule::IfEnrolled,
     csrf: CsrfRule::CookieWrite,
     rate: RateClass::Password,
     body: BodyRule::Required(Shape::of::<PasswordBody>(), Limit(MAX_BODY)),
@@ -333,6 +356,7 @@ const DELETE_ACCOUNT: Route = Route {
                   other members.",
     chapter: ACCOUNT,
     auth: AuthRule::User,
+    step_up: StepUpRule::IfEnrolled,
     csrf: CsrfRule::CookieWrite,
     rate: RateClass::Password,
     body: BodyRule::Required(Shape::of::<DeletionBody>(), Limit(MAX_BODY)),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 
+use identsphere_core::StepUpRule;
 use identsphere_kernel::ErrorCode;
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
@@ -47,6 +48,8 @@ pub struct Route {
     pub chapter: &'static str,
     /// Who may call.
     pub auth: AuthRule,
+    /// Whether a second factor must have been shown in the session.
+    pub step_up: StepUpRule,
     /// How a browser is kept from calling in its user's name.
     pub csrf: CsrfRule,
     /// Which rate limits apply.
@@ -128,6 +131,10 @@ pub enum RateClass {
     Redeem,
     /// Checks of the caller's own password.
     Password,
+    /// Second factors that are tried.
+    SecondFactor,
+    /// Ceremonies with passkeys.
+    Passkey,
     /// Pictures that are sent.
     Upload,
 }
@@ -292,12 +299,12 @@ impl Route {
         let applies = |code: ErrorCode| match code {
             ErrorCode::InvalidInput | ErrorCode::Overloaded | ErrorCode::InternalError => true,
             ErrorCode::AuthenticationRequired => self.auth == AuthRule::User,
+            ErrorCode::MfaRequired => self.step_up != StepUpRule::Never,
             ErrorCode::Forbidden => self.csrf != CsrfRule::ReadOnly,
             ErrorCode::CsrfFailed => self.csrf == CsrfRule::CookieWrite,
             ErrorCode::UnsupportedMediaType | ErrorCode::PayloadTooLarge => self.body.expected().is_some(),
             ErrorCode::RateLimited => self.rate != RateClass::Unlimited,
             ErrorCode::InvalidCredentials
-            | ErrorCode::MfaRequired
             | ErrorCode::NotFound
             | ErrorCode::MethodNotAllowed
             | ErrorCode::Conflict

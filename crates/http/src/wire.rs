@@ -1,6 +1,8 @@
 //! What travels: bodies that come in, views that go out (contract §5).
 
 pub(crate) mod email;
+pub(crate) mod mfa;
+pub(crate) mod passkeys;
 
 use identsphere_core::{Authorizer, Principal};
 use identsphere_kernel::{OrganizationId, SessionId, Timestamp, UserId};
@@ -222,7 +224,7 @@ impl<'a> AuthUserView<'a> {
             project_id: None,
             auth_method: session.auth_method.name(),
             session_family_id: Some(session.id),
-            mfa_verified_at: None,
+            mfa_verified_at: session.mfa_verified_at.map(Timestamp::unix_seconds),
             scopes: Vec::new(),
             allowed_ips: Vec::new(),
             allowed_referrers: Vec::new(),

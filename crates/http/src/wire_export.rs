@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::names;
+use crate::wire::mfa::TrustedBrowserView;
+use crate::wire::passkeys::PasskeyView;
 use crate::wire_profile::{OrganizationMembershipView, ProfileView};
 
 /// Everything that is held about a user.
@@ -18,16 +20,32 @@ pub(crate) struct ExportView<'a> {
     organizations: Vec<OrganizationMembershipView<'a>>,
     /// Ended ones too, for as long as they are kept. Newest first.
     sessions: Vec<ExportedSessionView<'a>>,
-    factors: FactorsView,
+    factors: FactorsView<'a>,
     /// What the user did: the newest 1,000 rows of the audit log, newest first.
     audit_logs: Vec<ExportedEventView<'a>>,
 }
 
-/// How many means to sign in there are; never the means themselves.
+/// The means to sign in; never what they are made of.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExportedFactors)]
-pub(crate) struct FactorsView {
+pub(crate) struct FactorsView<'a> {
     passwords: u32,
+    authenticators: u32,
+    recovery_codes: u32,
+    passkeys: Vec<PasskeyView<'a>>,
+    trusted_browsers: Vec<TrustedBrowserView<'a>>,
+}
+
+impl<'a> FactorsView<'a> {
+    fn of(export: &'a Export) -> Self {
+        Self {
+            passwords: u32::from(export.has_password),
+            authenticators: u32::from(export.mfa.is_enabled),
+            recovery_codes: export.mfa.recovery_codes_left,
+            passkeys: export.passkeys.iter().map(PasskeyView::of).collect(),
+            trusted_browsers: export.trusted_browsers.iter().map(TrustedBrowserView::of).collect(),
+        }
+    }
 }
 
 /// A session, live or ended.
@@ -88,7 +106,7 @@ impl<'a> ExportView<'a> {
             profile: ProfileView::of(&export.profile, who, base),
             organizations: export.organizations.iter().map(OrganizationMembershipView::of).collect(),
             sessions: export.sessions.iter().map(ExportedSessionView::of).collect(),
-            factors: FactorsView { passwords: u32::from(export.has_password) },
+            factors: FactorsView::of(export),
             audit_logs: export.events.iter().map(ExportedEventView::of).collect(),
         }
     }

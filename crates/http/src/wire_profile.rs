@@ -48,7 +48,7 @@ pub(crate) struct ProfileView<'a> {
 impl<'a> ProfileView<'a> {
     /// `base` is the public base URL without a slash at its end.
     pub(crate) fn of(record: &'a ProfileRecord, who: &Principal, base: &str) -> Self {
-        let ProfileRecord { user, profile, mfa_enabled, passkey_enabled } = record;
+        let ProfileRecord { user, profile } = record;
         Self {
             id: user.id,
             email: user.email.as_str(),
@@ -60,8 +60,8 @@ impl<'a> ProfileView<'a> {
             avatar_url: profile.avatar.as_ref().map(|avatar| format!("{base}{}", avatar.path())),
             bio: profile.bio.as_ref().map(|text| text.as_str()),
             preferences: profile.preferences.as_map(),
-            mfa_enabled: *mfa_enabled,
-            passkey_enabled: *passkey_enabled,
+            mfa_enabled: user.mfa_enabled,
+            passkey_enabled: user.passkey_enabled,
             last_password_change: user.last_password_change,
             created_at: user.created_at,
             updated_at: user.updated_at,

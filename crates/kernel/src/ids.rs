@@ -80,6 +80,8 @@ typed_ids! {
     AccessTokenId;
     /// A passkey of a user.
     PasskeyId;
+    /// A browser that is asked for no second factor.
+    TrustedBrowserId;
     /// A row of the audit log.
     AuditEventId;
     /// One mail.

@@ -8,12 +8,16 @@
 
 mod disown;
 mod family;
+mod pending;
 mod ports;
 mod refresh;
 mod session;
+mod trust;
 
 pub use disown::DisownKey;
 pub use family::{Leaf, RefreshState, Verdict, judge};
-pub use ports::{SessionRepo, SessionStore};
+pub use pending::{PendingAttempt, PendingSignIn, RemovedFactor};
+pub use ports::{PendingRepo, PendingStore, SessionRepo, SessionStore, TrustRepo, TrustStore};
 pub use refresh::{RefreshKey, RefreshToken};
-pub use session::{AssuranceLevel, AuthMethod, ClientInfo, RevocationReason, Session};
+pub use session::{AssuranceLevel, AuthMethod, ClientInfo, RevocationReason, SecondFactor, Session};
+pub use trust::{TrustRotation, TrustedBrowser};

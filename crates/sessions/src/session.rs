@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use identsphere_kernel::{OrganizationId, SessionId, Timestamp, UserId};
+use identsphere_kernel::{Duration, OrganizationId, PasskeyId, SessionId, Timestamp, UserId};
 
 use crate::Leaf;
 
@@ -56,6 +56,20 @@ named! {
 }
 
 named! {
+    /// What raised a session to its level, besides what it was begun with.
+    SecondFactor {
+        /// A code of an authenticator (RFC 6238).
+        Totp = "totp",
+        /// A recovery code.
+        RecoveryCode = "recovery_code",
+        /// A browser that had shown a second factor before. Nobody was asked for anything now.
+        TrustedBrowser = "trusted_browser",
+        /// A passkey that verified its user.
+        Passkey = "passkey",
+    }
+}
+
+named! {
     /// Why a session ended before its time.
     RevocationReason {
         /// Its owner signed out.
@@ -72,6 +86,8 @@ named! {
         ReuseDetected = "reuse_detected",
         /// Its owner changed their password elsewhere (PW-06).
         PasswordChanged = "password_changed",
+        /// The factor that its level came from was removed (MF-15).
+        FactorRemoved = "factor_removed",
     }
 }
 
@@ -111,6 +127,12 @@ pub struct Session {
     pub aal: AssuranceLevel,
     /// When the user really authenticated.
     pub auth_time: Timestamp,
+    /// What raised it to its level, if that was more than `auth_method`.
+    pub second_factor: Option<SecondFactor>,
+    /// The passkey that it rests on.
+    pub passkey: Option<PasskeyId>,
+    /// When its user last showed a second factor: at the sign-in or by a step-up.
+    pub mfa_verified_at: Option<Timestamp>,
     /// The live refresh token.
     pub leaf: Leaf,
     /// From where it was last seen.
@@ -121,4 +143,11 @@ pub struct Session {
     pub last_active_at: Timestamp,
     /// Its absolute end: refreshing never moves it.
     pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// Until when the second factor that was shown counts as fresh (a step-up): `None` when none was, or not within `ttl`.
+    pub fn stepped_up_until(&self, ttl: Duration, now: Timestamp) -> Option<Timestamp> {
+        self.mfa_verified_at.map(|at| at.plus(ttl)).filter(|end| now < *end)
+    }
 }

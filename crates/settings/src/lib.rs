@@ -15,6 +15,8 @@ mod distance;
 mod fault;
 mod load;
 mod origin;
+mod passkey_origin;
+mod passkeys;
 mod reference;
 mod registry;
 mod resolve;
@@ -28,12 +30,13 @@ mod tests;
 pub use fault::{Fault, Faults};
 pub use load::{Check, EffectiveValue, Loaded, load};
 pub use origin::Origin;
+pub use passkey_origin::PasskeyOrigin;
 pub use reference::reference;
 pub use registry::{PREFIX, SETTINGS, Setting};
 pub use rules::Rejection;
 pub use settings::{
-    CookieSettings, KeySettings, LogFormat, MailSettings, PasswordSettings, SameSite, Settings,
-    StoreSettings, TokenSettings,
+    CookieSettings, KeySettings, LogFormat, MailSettings, PasskeySettings, PasswordSettings, SameSite,
+    Settings, StoreSettings, TokenSettings,
 };
 pub use sources::{ReadFile, Source, Sources};
 pub use store_location::StoreLocation;

@@ -120,6 +120,11 @@ impl<'a> Reader<'a> {
         self.faults.push(Fault { name, given: shown, rule: rule.into(), nearest });
     }
 
+    /// Says what an operator should know though nothing is wrong.
+    pub(crate) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
     /// Whether somebody set it, to whatever.
     pub(crate) fn is_given(&self, key: &str) -> bool {
         self.given.contains_key(key)

@@ -14,10 +14,15 @@ impl Origin {
     /// # Errors
     /// The origin inside a longer URL, if there is one.
     pub fn parse(text: &str) -> Result<Self, Option<String>> {
-        let Ok(url) = Url::parse(text) else {
+        let guess = || {
             let guess = Url::parse(&format!("https://{text}")).ok().filter(names_one_host);
-            return Err(guess.map(|url| Self(url).to_string()));
+            Err(guess.map(|url| Self(url).to_string()))
         };
+        let Ok(url) = Url::parse(text) else { return guess() };
+        // The host of `localhost:4000` reads like a scheme.
+        if url.cannot_be_a_base() {
+            return guess();
+        }
         if !matches!(url.scheme(), "http" | "https") || !names_one_host(&url) {
             return Err(None);
         }
@@ -67,8 +72,9 @@ impl Origin {
 }
 
 /// Whether the host is one, and no wildcard, which is a valid name (WHATWG URL §3.5) that would silently match nothing.
+/// Names are as long as DNS allows (RFC 1035 §2.3.4).
 fn names_one_host(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| !host.contains('*'))
+    url.host_str().is_some_and(|host| host.len() <= 253 && !host.contains('*'))
 }
 
 impl fmt::Display for Origin {
@@ -102,6 +108,7 @@ mod tests {
             ("https://example.com/auth", Some("https://example.com")),
             ("https://user:pw@example.com", Some("https://example.com")),
             ("example.com", Some("https://example.com")),
+            ("localhost:4000", Some("https://localhost:4000")),
             ("ftp://example.com", None),
             ("https://*.example.com", None),
             ("*", None),
@@ -109,6 +116,8 @@ mod tests {
         ] {
             assert_eq!(Origin::parse(text), Err(nearest.map(str::to_owned)), "{text}");
         }
+        assert!(Origin::parse(&format!("https://{}", "a".repeat(253))).is_ok());
+        assert!(Origin::parse(&format!("https://{}", "a".repeat(254))).is_err());
     }
 
     #[test]

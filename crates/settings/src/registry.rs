@@ -12,9 +12,11 @@ use url::Url;
 
 use crate::load::Reader;
 use crate::origin::Origin;
+use crate::passkey_origin::PasskeyOrigin;
 use crate::rules::{
     Address, Blobs, Choice, CookieDomain, CookiePrefix, Describe, ListenAddress, MailServer, MasterKey,
-    Networks, OriginRule, Origins, PathRule, SWITCH, Schema, Store, Text, WebAddress, Whole, Word,
+    Networks, OriginRule, Origins, PasskeyOrigins, PathRule, RpId, SWITCH, Schema, Store, Text, WebAddress,
+    Whole, Word,
 };
 use crate::settings::{LogFormat, SameSite};
 use crate::store_location::StoreLocation;
@@ -163,12 +165,20 @@ registry! {
         refresh_expiry_secs: u32 = Whole { min: 120, max: 31_536_000 }, Value("2592000"), Open;
         /// How long a refresh token that was just used is answered with the same successor (two tabs, a lost response).
         refresh_grace_secs: u32 = Whole { min: 0, max: 60 }, Value("10"), Open;
+        /// How long a second factor or passkey that was shown in a session lets it do what asks for one.
+        step_up_ttl_secs: u32 = Whole { min: 60, max: 86_400 }, Value("1800"), Open;
         /// How long a key signs before the next takes over.
         key_rotation_days: u32 = Whole { min: 1, max: 3_650 }, Value("90"), Open;
         /// How long others may cache the public keys. A new key is published for longer than this before it signs.
         jwks_cache_secs: u32 = Whole { min: 60, max: 900 }, Value("300"), Open;
         /// Size of new signing keys.
         rsa_bits: u32 = Choice(&[("2048", 2_048), ("3072", 3_072), ("4096", 4_096)]), Value("2048"), Open;
+        /// The relying party id: the host name that passkeys are bound to. Another one makes all of them useless.
+        rp_id: String = RpId, Derived("the host of the base URL; `localhost` if that is an address"), Open;
+        /// Origins of the pages and apps that may use passkeys. Those on hosts outside of `RP_ID` need related origins.
+        rp_origin: Vec<PasskeyOrigin> = PasskeyOrigins, Derived("the base URL"), Open;
+        /// Name of the service in the dialogues of passkeys.
+        rp_name: String = Text { max: 100 }, Derived("`APP_NAME`"), Open;
         /// How new passwords are hashed: also `argon2id:m=19456,t=2,p=1`. Anything under the OWASP floor is refused.
         password_hash: String = Word, Value("scrypt:ln=15,r=8,p=3"), Open;
         /// Most memory that password hashing holds at once.
@@ -217,14 +227,6 @@ registry! {
     later {
         /// Redis server.
         "redis_url", Location;
-        /// How long a step-up counts.
-        "step_up_ttl_secs", Open;
-        /// Relying party id of passkeys.
-        "rp_id", Open;
-        /// Origin of passkeys.
-        "rp_origin", Open;
-        /// Name shown with passkeys.
-        "rp_name", Open;
         /// Google sign-in: client id.
         "oauth_google_client_id", Open;
         /// Google sign-in: client secret.

@@ -6,10 +6,11 @@ use identsphere_kernel::Duration;
 
 use crate::load::Reader;
 use crate::origin::Origin;
+use crate::passkeys;
 use crate::registry::Values;
 use crate::settings::{
-    CookieSettings, KeySettings, MailSettings, PasswordSettings, SameSite, Settings, StoreSettings,
-    TokenSettings,
+    CookieSettings, KeySettings, MailSettings, PasskeySettings, PasswordSettings, SameSite, Settings,
+    StoreSettings, TokenSettings,
 };
 use crate::store_location::StoreLocation;
 
@@ -27,6 +28,7 @@ pub(crate) fn resolve(
     judge_tokens(&values, reader);
     judge_operations(&values, reader);
     judge_mail(&values, reader);
+    passkeys::judge(&values, &derived, reader);
     assemble(values).map(|settings| (settings, derived))
 }
 
@@ -48,6 +50,7 @@ fn derive(values: &mut Values, cores: u32) -> Derived {
     derived.insert("db_pool_size", pool.to_string());
     let workers = *values.workers.get_or_insert(cores.clamp(1, 512));
     derived.insert("workers", workers.to_string());
+    passkeys::derive(values, &mut derived);
     derived
 }
 
@@ -162,7 +165,9 @@ fn assemble(values: Values) -> Option<Settings> {
             access_ttl: secs(values.access_expiry_secs?),
             refresh_ttl: secs(values.refresh_expiry_secs?),
             refresh_grace: secs(values.refresh_grace_secs?),
+            step_up_ttl: secs(values.step_up_ttl_secs?),
         },
+        passkeys: PasskeySettings { rp_id: values.rp_id?, origins: values.rp_origin?, name: values.rp_name? },
         keys: KeySettings {
             rotation_interval: Duration::from_secs(u64::from(values.key_rotation_days?) * 86_400),
             jwks_max_age: secs(values.jwks_cache_secs?),

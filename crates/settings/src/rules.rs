@@ -2,10 +2,12 @@
 
 mod mail;
 mod network;
+mod passkey;
 mod text;
 
 pub(crate) use mail::{Address, MailServer, WebAddress};
 pub(crate) use network::{ListenAddress, Networks, OriginRule, Origins};
+pub(crate) use passkey::{PasskeyOrigins, RpId, is_host_name};
 pub(crate) use text::{Blobs, CookieDomain, CookiePrefix, MasterKey, PathRule, Schema, Store, Text, Word};
 
 use crate::distance::nearest;

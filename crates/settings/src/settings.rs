@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::origin::Origin;
+use crate::passkey_origin::PasskeyOrigin;
 use crate::store_location::StoreLocation;
 
 /// Every setting, checked on its own and against the others.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub cookies: CookieSettings,
     /// Tokens and sessions.
     pub tokens: TokenSettings,
+    /// Passkeys.
+    pub passkeys: PasskeySettings,
     /// Signing keys.
     pub keys: KeySettings,
     /// Password hashing.
@@ -123,6 +126,19 @@ pub struct TokenSettings {
     pub refresh_ttl: Duration,
     /// How long a used refresh token is answered with the same successor.
     pub refresh_grace: Duration,
+    /// How long a step-up counts.
+    pub step_up_ttl: Duration,
+}
+
+/// Who we are to browsers and authenticators (WebAuthn §5.4.2).
+#[derive(Debug, Clone)]
+pub struct PasskeySettings {
+    /// The relying party id: a host name.
+    pub rp_id: String,
+    /// Where ceremonies may come from; never empty.
+    pub origins: Vec<PasskeyOrigin>,
+    /// The name, for people.
+    pub name: String,
 }
 
 /// Signing keys.

@@ -1,8 +1,12 @@
 //! Settings from every source, right and wrong.
 
+mod passkeys;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+
+use identsphere_kernel::Duration;
 
 use crate::{Check, Faults, Loaded, Rejection, Source, Sources, StoreLocation, load};
 
@@ -87,6 +91,7 @@ fn nothing_set_is_a_working_set() {
     assert!(loaded.warnings.is_empty());
     assert_eq!(shown(&loaded, "issuer"), (Some("http://localhost:4000".to_owned()), Source::Derived));
     assert_eq!(shown(&loaded, "audience"), (None, Source::Default));
+    assert_eq!(settings.tokens.step_up_ttl, Duration::from_secs(1_800));
 }
 
 #[test]

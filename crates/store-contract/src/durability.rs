@@ -159,7 +159,8 @@ pub(crate) async fn two_handles_share_the_attempts_on_a_code(place: &Place) {
     assert_eq!(u32::try_from(counted), Ok(CodeChallenge::ATTEMPTS));
 }
 
-async fn migrated(place: &Place) -> Arc<dyn Store> {
+/// A first handle to the place.
+pub(crate) async fn migrated(place: &Place) -> Arc<dyn Store> {
     let store = place.storage.open().await;
     store.migrate_up().await.unwrap();
     store

@@ -1,14 +1,16 @@
 //! Cases of `PrincipalStore` but the rotation of refresh tokens.
 
 use identsphere_accounts::{User, UserStatus};
-use identsphere_core::Principal;
+use identsphere_core::{PasskeySignIn, Principal, SignInRecord};
+use identsphere_factors::passkey::{CredentialId, Passkey};
 use identsphere_kernel::{Duration, SessionId};
 use identsphere_organizations::Role;
 use identsphere_sessions::Session;
 use identsphere_testkit::Account;
 use identsphere_testkit::builders::SESSION_LIFETIME;
 
-use crate::scene::Scene;
+use crate::passkeys::{add, remove};
+use crate::scene::{Scene, commit};
 
 const INSTANT: Duration = Duration::from_micros(1);
 
@@ -99,6 +101,55 @@ pub(crate) async fn a_sign_in_finds_users_of_every_status(scene: &Scene) {
         let found = scene.find_sign_in(&account).await.unwrap();
         assert_eq!((found.user, found.password_hash), (account.user, account.password_hash));
     }
+}
+
+pub(crate) async fn a_sign_in_finds_users_by_their_ids_as_by_their_addresses(scene: &Scene) {
+    let stranger = scene.world.account();
+    assert_eq!(scene.store.find_sign_in_of(stranger.user.id).await.unwrap(), None);
+    let home = scene.sign_up().await.organization;
+    for user in scene.world.extreme_users(&home) {
+        commit!(scene.store, users.insert(&user, None)).unwrap();
+        let found = scene.store.find_sign_in_of(user.id).await.unwrap();
+        assert_eq!(found, scene.store.find_sign_in(user.email.key()).await.unwrap());
+        assert_eq!(found, Some(SignInRecord { user, password_hash: None, role: None }));
+    }
+    let account = scene.sign_up().await;
+    let found = scene.store.find_sign_in_of(account.user.id).await.unwrap();
+    assert_eq!(found, scene.find_sign_in(&account).await);
+    assert_eq!(found.unwrap().role, Some(Role::OWNER));
+}
+
+pub(crate) async fn a_passkey_finds_its_owner(scene: &Scene) {
+    let (account, other) = (scene.sign_up().await, scene.sign_up().await);
+    let (handle, of_other) = (scene.world.user_handle(), scene.world.user_handle());
+    let first = scene.world.passkey(&account.user);
+    let longer = [first.credential_id.as_bytes(), &[0]].concat();
+    let credential_id = CredentialId::parse(&longer).unwrap();
+    let second = Passkey { credential_id, ..scene.world.passkey(&other.user) };
+    for (passkey, handle) in [(&first, handle), (&second, of_other)] {
+        assert_eq!(scene.store.claim_handle(passkey.user, &handle).await.unwrap(), Some(handle));
+        add(scene, passkey).await;
+    }
+    for (account, passkey, handle) in [(account, first, handle), (other, second, of_other)] {
+        let owner = scene.find_sign_in(&account).await.unwrap();
+        assert!(owner.user.passkey_enabled && owner.role.is_some() && owner.password_hash.is_some());
+        let found = scene.store.find_passkey_sign_in(&passkey.credential_id).await.unwrap();
+        assert_eq!(found, Some(PasskeySignIn { owner, passkey, handle }));
+    }
+}
+
+pub(crate) async fn an_unknown_credential_finds_nobody(scene: &Scene) {
+    let user = scene.sign_up().await.user;
+    scene.store.claim_handle(user.id, &scene.world.user_handle()).await.unwrap();
+    let (passkey, unknown) = (scene.world.passkey(&user), scene.world.passkey(&user).credential_id);
+    add(scene, &passkey).await;
+    let shorter = CredentialId::parse(&passkey.credential_id.as_bytes()[..31]).unwrap();
+    for id in [&unknown, &shorter] {
+        assert_eq!(scene.store.find_passkey_sign_in(id).await.unwrap(), None);
+    }
+    assert!(scene.store.find_passkey_sign_in(&passkey.credential_id).await.unwrap().is_some());
+    assert!(remove(&*scene.store, &passkey, scene.now()).await);
+    assert_eq!(scene.store.find_passkey_sign_in(&passkey.credential_id).await.unwrap(), None);
 }
 
 pub(crate) async fn a_sign_in_finds_the_role_at_home(scene: &Scene) {

@@ -14,7 +14,9 @@ use identsphere_kernel::{Duration, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Departure, Role};
 use identsphere_testkit::Account;
 
-use crate::scene::{CONTENDERS, Scene, race};
+use crate::factors::protected;
+use crate::passkeys::add;
+use crate::scene::{CONTENDERS, Scene, commit, race};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,12 +29,7 @@ pub(crate) async fn a_profile_comes_back_exactly_as_given(scene: &Scene) {
         assert!(update(scene, user.id, &change).await);
         change.apply(&mut user, &mut profile, scene.now());
         let found = find(scene, user.id).await;
-        let expected = ProfileRecord {
-            user: user.clone(),
-            profile: profile.clone(),
-            mfa_enabled: false,
-            passkey_enabled: false,
-        };
+        let expected = ProfileRecord { user: user.clone(), profile: profile.clone() };
         assert_eq!(found, Some(expected), "{change:?}");
         assert_eq!(scene.find_sign_in(&account).await.unwrap().user, user);
     }
@@ -163,6 +160,29 @@ pub(crate) async fn nothing_personal_remains_of_an_erased_user(scene: &Scene) {
         ..user
     };
     assert_eq!((left.user, left.password_hash), (expected, None));
+}
+
+/// Recovery codes and passkeys are records of their own; they go after their user, who is not active any more.
+pub(crate) async fn no_factor_remains_of_an_erased_user(scene: &Scene) {
+    let ((user, _), other) = (protected(scene).await, scene.sign_up().await.user);
+    let (codes, handle) = (scene.world.recovery_hashes(), scene.world.user_handle());
+    let passkey = scene.world.passkey(&user);
+    assert!(commit!(scene.store, factors.replace_recovery_codes(user.id, &codes, scene.now())).unwrap());
+    assert_eq!(scene.store.claim_handle(user.id, &handle).await.unwrap(), Some(handle));
+    add(scene, &passkey).await;
+    erase(&*scene.store, user.id, scene.now()).await.unwrap();
+
+    assert_eq!(scene.store.find_authenticator(user.id).await.unwrap(), None);
+    let left = scene.store.find_sign_in_of(user.id).await.unwrap().unwrap().user;
+    assert_eq!((left.mfa_enabled, left.passkey_enabled), (false, false));
+    assert_eq!(scene.store.find_passkey_sign_in(&passkey.credential_id).await.unwrap(), None);
+    assert_eq!(scene.store.claim_handle(user.id, &handle).await.unwrap(), None);
+    assert_eq!(scene.store.claim_handle(other.id, &handle).await.unwrap(), Some(handle), "it is free");
+
+    assert!(!commit!(scene.store, factors.remove_authenticator(user.id, scene.now())).unwrap());
+    assert_eq!(scene.store.count_recovery_codes(user.id).await.unwrap(), 0);
+    commit!(scene.store, passkeys.remove_all_passkeys(user.id, scene.now())).unwrap();
+    assert_eq!(scene.store.list_passkeys(user.id).await.unwrap(), []);
 }
 
 pub(crate) async fn the_address_of_an_erased_user_is_free(scene: &Scene) {

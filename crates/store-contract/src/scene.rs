@@ -28,6 +28,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How many turns a racer spins while it waits for its partner: well under a millisecond.
 const LONGEST_SPIN: usize = 20_000;
 
+/// Calls one method of a repository in a transaction of its own: `commit!(store, sessions.delete_all(owner))`. What it
+/// answered, once that is committed.
+macro_rules! commit {
+    ($store:expr, $repo:ident.$method:ident($($argument:expr),*)) => {
+        async {
+            let mut tx = $store.begin().await?;
+            let answer = tx.$repo().$method($($argument),*).await?;
+            tx.commit().await?;
+            Ok::<_, identsphere_kernel::StoreError>(answer)
+        }
+        .await
+    };
+}
+pub(crate) use commit;
+
 /// A store under test and a world that makes records for it.
 pub(crate) struct Scene {
     pub(crate) store: Arc<dyn Store>,

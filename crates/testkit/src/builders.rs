@@ -9,11 +9,11 @@ use identsphere_accounts::{
 use identsphere_audit::{Actor, AuditAction, AuditEvent, AuditStatus};
 use identsphere_core::{RefreshRotation, Store, Tx};
 use identsphere_kernel::{
-    AuditEventId, Clock, Duration, Email, OrganizationId, SecureRandom, SessionId, StoreError, Timestamp,
-    TokenHash, UserId,
+    AuditEventId, Clock, Duration, Email, OrganizationId, PasskeyId, SecureRandom, SessionId, StoreError,
+    Timestamp, TokenHash, UserId,
 };
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
-use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, Session};
+use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, SecondFactor, Session};
 use identsphere_tokens::{PublicKey, SealedKey, SigningKey, thumbprint};
 use serde_json::{Map, Value, json};
 
@@ -125,6 +125,8 @@ impl World {
             home_organization: home.id,
             status: UserStatus::Active,
             display_name: Some(display_name("Ada Lovelace")),
+            mfa_enabled: false,
+            passkey_enabled: false,
             created_at: self.now(),
             updated_at: self.now(),
         }
@@ -152,6 +154,9 @@ impl World {
             auth_method: AuthMethod::Password,
             aal: AssuranceLevel::Aal1,
             auth_time: self.now(),
+            second_factor: None,
+            passkey: None,
+            mfa_verified_at: None,
             leaf: Leaf { hash: self.token_hash(), generation: 0, issued_at: self.now() },
             client: ClientInfo::new(
                 Some(IpAddr::from([192, 0, 2, 7])),
@@ -259,6 +264,8 @@ impl World {
             .map(|status| User { status, email_verified: true, ..self.user(home) })
             .into_iter()
             .collect();
+        all.push(User { mfa_enabled: true, ..self.user(home) });
+        all.push(User { passkey_enabled: true, ..self.user(home) });
         all.push(User { display_name: None, last_password_change: None, ..self.user(home) });
         for (index, email) in self.extreme_emails().into_iter().enumerate() {
             let name = if index % 2 == 0 { "👩‍🚀é".repeat(50) } else { "' \" \\ % _".to_owned() };
@@ -330,6 +337,14 @@ impl World {
             for aal in AssuranceLevel::ALL {
                 all.push(Session { auth_method: *method, aal: *aal, ..self.session(user) });
             }
+        }
+        for factor in SecondFactor::ALL {
+            all.push(Session {
+                second_factor: Some(*factor),
+                passkey: Some(PasskeyId::new(&*self.clock, &*self.random)),
+                mfa_verified_at: Some(late),
+                ..self.session(user)
+            });
         }
         for client in extreme_clients() {
             let hash = TokenHash::from_bytes([u8::try_from(all.len()).unwrap_or(u8::MAX); 32]);

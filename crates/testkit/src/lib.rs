@@ -1,10 +1,12 @@
 //! What tests need everywhere: a clock that is set by hand, repeatable randomness, valid records, a PostgreSQL server to
-//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told, and (feature
+//! break, a balancer over several nodes, a proxy that breaks connections, a mail server that behaves as told, an authenticator app, and (feature
 //! `passkeys`) a browser with an authenticator.
 
 mod balancer;
 pub mod builders;
 mod clock;
+mod code_app;
+pub mod factor_records;
 mod fault_proxy;
 mod mailbox;
 mod mailbox_records;
@@ -18,6 +20,7 @@ mod soft_authenticator;
 pub use balancer::Balancer;
 pub use builders::{Account, World};
 pub use clock::ManualClock;
+pub use code_app::CodeApp;
 pub use fault_proxy::{Fault, FaultProxy};
 pub use mailbox::Mailbox;
 pub use postgres::{Durability, PostgresServer, fresh_schema_name};

@@ -36,6 +36,12 @@ impl Mailbox {
             MailContent::EmailChangeRequested { .. }
             | MailContent::EmailChanged { .. }
             | MailContent::PasswordChanged { .. }
+            | MailContent::MfaEnabled { .. }
+            | MailContent::MfaDisabled { .. }
+            | MailContent::RecoveryCodeUsed { .. }
+            | MailContent::RecoveryCodesReplaced { .. }
+            | MailContent::PasskeyAdded { .. }
+            | MailContent::PasskeyRemoved { .. }
             | MailContent::AccountDeleted => None,
         }
     }

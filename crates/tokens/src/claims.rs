@@ -36,6 +36,9 @@ pub struct AccessClaims {
     pub email: Option<String>,
     /// The role in the organisation when the token was issued. Ask the service for the present one.
     pub role: String,
+    /// When the user last showed a second factor in this session, if they ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfa_verified_at: Option<i64>,
 }
 
 /// The kind of a token.

@@ -8,52 +8,46 @@ use identsphere_accounts::{
     tombstone,
 };
 use identsphere_audit::{Actor, AuditEntry, AuditEvent};
-use identsphere_core::{
-    AccountRecord, BucketKey, HeldSession, Principal, ProfileRecord, RefreshRotation, SignInRecord, Take,
-    UserOrganization,
-};
+use identsphere_core::{AccountRecord, BucketKey, ProfileRecord, SignInRecord, Take, UserOrganization};
+use identsphere_factors::Authenticator;
+use identsphere_factors::passkey::UserHandle;
 use identsphere_kernel::{
-    Duration, Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, UserId,
+    Duration, Email, EmailKey, OrganizationId, SessionId, StoreError, Timestamp, TokenHash, UserId,
 };
 use identsphere_organizations::{Departure, Membership, Organization, Role, Slug};
-use identsphere_sessions::{RefreshState, Session};
 use identsphere_tokens::{KeyId, SigningKey};
 
 use crate::mailbox::Mailboxes;
+use crate::passkeys::Passkeys;
+use crate::sessions::SessionRow;
+use crate::trust::Trust;
 
 /// Every record there is. A database would have one table for each field.
 #[derive(Clone, Default)]
 pub(crate) struct Data {
-    users: BTreeMap<UserId, UserRow>,
-    organizations: BTreeMap<OrganizationId, Organization>,
+    pub(crate) users: BTreeMap<UserId, UserRow>,
+    pub(crate) organizations: BTreeMap<OrganizationId, Organization>,
     deleted_organizations: BTreeSet<OrganizationId>,
     memberships: BTreeMap<(UserId, OrganizationId), Membership>,
-    sessions: BTreeMap<SessionId, SessionRow>,
+    pub(crate) sessions: BTreeMap<SessionId, SessionRow>,
     keys: Vec<SigningKey>,
     /// When each bucket is full again (see [`Take::advance`]).
     buckets: HashMap<BucketKey, Timestamp>,
     audit: Vec<AuditEvent>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) trust: Trust,
+    pub(crate) passkeys: Passkeys,
 }
 
 #[derive(Clone)]
-struct UserRow {
-    user: User,
+pub(crate) struct UserRow {
+    pub(crate) user: User,
     password_hash: Option<PasswordHash>,
     profile: Profile,
-}
-
-#[derive(Clone)]
-struct SessionRow {
-    session: Session,
-    revoked_at: Option<Timestamp>,
-}
-
-impl SessionRow {
-    /// A session has ended at the very instant of its end.
-    fn is_live(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && now < self.session.expires_at
-    }
+    pub(crate) authenticator: Option<Authenticator>,
+    pub(crate) recovery_codes: Vec<TokenHash>,
+    /// What their passkeys present.
+    pub(crate) handle: Option<UserHandle>,
 }
 
 /// Users and organisations.
@@ -66,8 +60,15 @@ impl Data {
         require(self.organizations.contains_key(&user.home_organization), "the home organisation exists")?;
         unique(!self.users.contains_key(&user.id), "users_pkey")?;
         unique(self.user_by_email(user.email.key()).is_none(), "users_email_key_key")?;
-        let (password_hash, profile) = (password.cloned(), Profile::default());
-        self.users.insert(user.id, UserRow { user: user.clone(), password_hash, profile });
+        let row = UserRow {
+            user: user.clone(),
+            password_hash: password.cloned(),
+            profile: Profile::default(),
+            authenticator: None,
+            recovery_codes: Vec::new(),
+            handle: None,
+        };
+        self.users.insert(user.id, row);
         Ok(())
     }
 
@@ -143,7 +144,11 @@ impl Data {
     }
 
     pub(crate) fn sign_in(&self, email: &EmailKey) -> Option<SignInRecord> {
-        let UserRow { user, password_hash, .. } = self.user_by_email(email)?.clone();
+        self.sign_in_of(self.user_by_email(email)?.user.id)
+    }
+
+    pub(crate) fn sign_in_of(&self, user: UserId) -> Option<SignInRecord> {
+        let UserRow { user, password_hash, .. } = self.users.get(&user)?.clone();
         let role = self.role(user.id, user.home_organization).cloned();
         Some(SignInRecord { user, password_hash, role })
     }
@@ -179,24 +184,24 @@ impl Data {
         accounts.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
     }
 
-    fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
+    pub(crate) fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
         self.memberships.get(&(user, organization)).map(|membership| &membership.role)
     }
 }
 
 /// What users say about themselves, and that they go.
 impl Data {
-    fn active(&self, user: UserId) -> Option<&UserRow> {
+    pub(crate) fn active(&self, user: UserId) -> Option<&UserRow> {
         self.users.get(&user).filter(|row| row.user.status == UserStatus::Active)
     }
 
-    fn active_mut(&mut self, user: UserId) -> Option<&mut UserRow> {
+    pub(crate) fn active_mut(&mut self, user: UserId) -> Option<&mut UserRow> {
         self.users.get_mut(&user).filter(|row| row.user.status == UserStatus::Active)
     }
 
     pub(crate) fn profile(&self, user: UserId) -> Option<ProfileRecord> {
         let UserRow { user, profile, .. } = self.active(user)?.clone();
-        Some(ProfileRecord { user, profile, mfa_enabled: false, passkey_enabled: false })
+        Some(ProfileRecord { user, profile })
     }
 
     pub(crate) fn update_profile(&mut self, user: UserId, change: &ProfileChange, at: Timestamp) -> bool {
@@ -242,9 +247,13 @@ impl Data {
         row.user.last_password_change = None;
         row.user.status = UserStatus::Deleted;
         row.user.display_name = None;
+        row.user.mfa_enabled = false;
+        row.user.passkey_enabled = false;
         row.user.updated_at = at;
         row.password_hash = None;
         row.profile = Profile::default();
+        row.authenticator = None;
+        row.handle = None;
         Some(ReplacedAvatar(avatar))
     }
 
@@ -287,101 +296,12 @@ impl Data {
         Departure::Left(emptied)
     }
 
-    pub(crate) fn held_sessions(&self, user: UserId) -> Vec<HeldSession> {
-        let theirs = self.sessions.values().filter(|row| row.session.user == user).cloned();
-        let mut held: Vec<HeldSession> =
-            theirs.map(|SessionRow { session, revoked_at }| HeldSession { session, revoked_at }).collect();
-        held.sort_by_key(|held| Reverse((held.session.created_at, held.session.id)));
-        held
-    }
-
-    pub(crate) fn delete_sessions(&mut self, owner: UserId) {
-        self.sessions.retain(|_, row| row.session.user != owner);
-    }
-
     pub(crate) fn events_by(&self, user: UserId, limit: u32) -> Vec<AuditEntry> {
         let mut theirs: Vec<&AuditEvent> =
             self.audit.iter().filter(|event| event.actor == Actor::User(user)).collect();
         theirs.sort_by_key(|event| Reverse((event.created_at, event.id)));
         theirs.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         theirs.into_iter().map(AuditEntry::from).collect()
-    }
-}
-
-/// Sessions.
-impl Data {
-    pub(crate) fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
-        require(self.users.contains_key(&session.user), "the user exists")?;
-        require(self.organizations.contains_key(&session.organization), "the organisation exists")?;
-        unique(!self.sessions.contains_key(&session.id), "user_sessions_pkey")?;
-        self.sessions.insert(session.id, SessionRow { session: session.clone(), revoked_at: None });
-        Ok(())
-    }
-
-    pub(crate) fn refresh_state(&self, session: SessionId) -> Option<RefreshState> {
-        let SessionRow { session, revoked_at } = self.sessions.get(&session)?.clone();
-        Some(RefreshState { leaf: session.leaf, expires_at: session.expires_at, revoked_at })
-    }
-
-    pub(crate) fn live_sessions(&self, user: UserId, now: Timestamp) -> Vec<Session> {
-        let theirs = self.sessions.values().filter(|row| row.session.user == user && row.is_live(now));
-        let mut sessions: Vec<Session> = theirs.map(|row| row.session.clone()).collect();
-        sessions.sort_by_key(|session| Reverse((session.last_active_at, session.id)));
-        sessions
-    }
-
-    /// The condition and the change are one step: whoever comes second finds the session revoked.
-    pub(crate) fn revoke(&mut self, session: SessionId, owner: UserId, at: Timestamp) -> bool {
-        let row = self.sessions.get_mut(&session);
-        match row.filter(|row| row.session.user == owner && row.is_live(at)) {
-            Some(row) => {
-                row.revoked_at = Some(at);
-                true
-            }
-            None => false,
-        }
-    }
-
-    pub(crate) fn revoke_all(
-        &mut self,
-        owner: UserId,
-        except: Option<SessionId>,
-        at: Timestamp,
-    ) -> Vec<SessionId> {
-        let live = self.live_sessions(owner, at).into_iter().map(|session| session.id);
-        live.filter(|id| Some(*id) != except && self.revoke(*id, owner, at)).collect()
-    }
-
-    pub(crate) fn sweep_sessions(&mut self, ended_before: Timestamp, limit: u32) -> u64 {
-        let mut swept = 0;
-        self.sessions.retain(|_, row| {
-            let goes = swept < u64::from(limit) && row.session.expires_at < ended_before;
-            swept += u64::from(goes);
-            !goes
-        });
-        swept
-    }
-
-    /// Every condition of the port's documentation, checked against the records as they are now.
-    pub(crate) fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
-        let row = self.sessions.get(&session).filter(|row| row.is_live(now))?;
-        let user = &self.users.get(&row.session.user)?.user;
-        let role = self.role(user.id, row.session.organization)?;
-        let is_active = user.status == UserStatus::Active;
-        is_active.then(|| Principal { user: user.clone(), session: row.session.clone(), role: role.clone() })
-    }
-
-    pub(crate) fn rotate(&mut self, rotation: &RefreshRotation) -> Option<Principal> {
-        let now = rotation.successor.issued_at;
-        let principal = self.principal(rotation.session, now)?;
-        if principal.session.leaf.hash != rotation.presented {
-            return None;
-        }
-        let session = &mut self.sessions.get_mut(&rotation.session)?.session;
-        session.leaf = rotation.successor.clone();
-        session.client = rotation.client.clone();
-        session.last_active_at = now;
-        Some(Principal { session: session.clone(), ..principal })
     }
 }
 
@@ -443,6 +363,17 @@ pub(crate) fn unique(holds: bool, constraint: &'static str) -> Result<(), StoreE
 }
 
 /// A rule that only a faulty caller breaks.
-fn require(holds: bool, rule: &'static str) -> Result<(), StoreError> {
+pub(crate) fn require(holds: bool, rule: &'static str) -> Result<(), StoreError> {
     if holds { Ok(()) } else { Err(StoreError::corrupt(format!("a write breaks the rule that {rule}"))) }
+}
+
+/// Removes at most `limit` of the rows that have ended; how many there were.
+pub(crate) fn sweep<T>(rows: &mut Vec<T>, limit: u32, has_ended: impl Fn(&T) -> bool) -> u64 {
+    let mut swept = 0;
+    rows.retain(|row| {
+        let goes = swept < u64::from(limit) && has_ended(row);
+        swept += u64::from(goes);
+        !goes
+    });
+    swept
 }

@@ -1,11 +1,16 @@
 //! A store of one's own: the ports on plain collections behind one lock. See the README for how to write another.
 //!
 //! It is complete and correct, and slow where a real one is quick: looking up an address reads every user, and a
-//! transaction begins with a copy of everything. `data.rs` and `mailbox.rs` hold the records and their rules, `tx.rs` the changes inside
-//! a transaction; this file holds the store: reads, single changes, and how a transaction begins.
+//! transaction begins with a copy of everything. `data.rs` and `sessions.rs` hold records and their rules, `tx.rs` the
+//! changes inside a transaction; this file holds the store: reads, single changes, and how a transaction begins.
+//! `mailbox.rs`, `trust.rs`, `factors.rs` and `passkeys.rs` hold all of this for what their names say.
 
 mod data;
+mod factors;
 mod mailbox;
+mod passkeys;
+mod sessions;
+mod trust;
 mod tx;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +18,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use identsphere_audit::AuditEntry;
 use identsphere_core::{
-    AccountRecord, DirectoryStore, HeldSession, Principal, PrincipalStore, ProfileRecord, ProfileStore,
-    RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
+    AccountRecord, DirectoryStore, HeldSession, PasskeySignIn, Principal, PrincipalStore, ProfileRecord,
+    ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
+    UserOrganization,
 };
+use identsphere_factors::passkey::CredentialId;
 use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{RefreshState, Session, SessionStore};
@@ -58,6 +65,14 @@ impl Store for NaiveStore {
 impl PrincipalStore for NaiveStore {
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
         Ok(self.read(|data| data.sign_in(email)))
+    }
+
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        Ok(self.read(|data| data.sign_in_of(user)))
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        Ok(self.read(|data| data.passkey_sign_in(id)))
     }
 
     async fn find_principal(

@@ -8,7 +8,7 @@ use identsphere_core::{OutboxEntry, OutboxRepo, OutboxStore};
 use identsphere_kernel::{MailId, StoreError, Timestamp, TokenHash, UserId};
 
 use crate::NaiveStore;
-use crate::data::unique;
+use crate::data::{sweep, unique};
 use crate::tx::NaiveTx;
 
 /// The records of this file.
@@ -234,14 +234,4 @@ impl OutboxStore for NaiveStore {
             })
             .await)
     }
-}
-
-fn sweep<T>(rows: &mut Vec<T>, limit: u32, has_ended: impl Fn(&T) -> bool) -> u64 {
-    let mut swept = 0;
-    rows.retain(|row| {
-        let goes = swept < u64::from(limit) && has_ended(row);
-        swept += u64::from(goes);
-        !goes
-    });
-    swept
 }

@@ -8,9 +8,12 @@ use identsphere_accounts::{
 };
 use identsphere_audit::{AuditEvent, AuditRepo};
 use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
-use identsphere_kernel::{Email, EmailKey, SessionId, StoreError, Timestamp, UserId};
+use identsphere_factors::{FactorRepo, PasskeyRepo};
+use identsphere_kernel::{Email, EmailKey, PasskeyId, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Departure, Membership, Organization, OrganizationRepo};
-use identsphere_sessions::{RevocationReason, Session, SessionRepo};
+use identsphere_sessions::{
+    PendingRepo, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo, TrustRepo,
+};
 use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
 use tokio::sync::OwnedMutexGuard;
 
@@ -52,6 +55,22 @@ impl Tx for NaiveTx {
     }
 
     fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
         self
     }
 
@@ -202,6 +221,27 @@ impl SessionRepo for NaiveTx {
         at: Timestamp,
     ) -> Result<Vec<SessionId>, StoreError> {
         Ok(self.data.revoke_all(owner, except, at))
+    }
+
+    async fn step_up(
+        &mut self,
+        session: SessionId,
+        owner: UserId,
+        factor: SecondFactor,
+        passkey: Option<PasskeyId>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.data.step_up(session, owner, factor, passkey, at))
+    }
+
+    async fn drop_factor(
+        &mut self,
+        owner: UserId,
+        factor: RemovedFactor,
+        spare: Option<SessionId>,
+        at: Timestamp,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        Ok(self.data.drop_factor(owner, factor, spare, at))
     }
 
     async fn delete_all(&mut self, owner: UserId) -> Result<(), StoreError> {

@@ -7,13 +7,17 @@ use async_trait::async_trait;
 use identsphere_accounts::{CodeChallenge, PasswordReset, ProofStore};
 use identsphere_audit::AuditEntry;
 use identsphere_core::{
-    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxStore, Principal, PrincipalStore,
-    ProfileRecord, ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store,
-    Take, Tx, UserOrganization,
+    AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxStore, PasskeySignIn, Principal,
+    PrincipalStore, ProfileRecord, ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState,
+    SignInRecord, Store, Take, Tx, UserOrganization,
 };
+use identsphere_factors::passkey::{BegunCeremony, CredentialId, Passkey, UserHandle};
+use identsphere_factors::{Authenticator, FactorStore, PasskeyStore};
 use identsphere_kernel::{EmailKey, MailId, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::{Organization, Slug};
-use identsphere_sessions::{RefreshState, Session, SessionStore};
+use identsphere_sessions::{
+    PendingAttempt, PendingStore, RefreshState, Session, SessionStore, TrustStore, TrustedBrowser,
+};
 use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
 
@@ -53,9 +57,94 @@ impl Store for Watched {
 }
 
 #[async_trait]
+impl PendingStore for Watched {
+    async fn count_pending_attempt(
+        &self,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<PendingAttempt, StoreError> {
+        self.asked().count_pending_attempt(hash, now).await
+    }
+
+    async fn sweep_pending(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_pending(now, limit).await
+    }
+}
+
+#[async_trait]
+impl TrustStore for Watched {
+    async fn find_trusted(
+        &self,
+        user: UserId,
+        hash: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<TrustedBrowser>, StoreError> {
+        self.asked().find_trusted(user, hash, now).await
+    }
+
+    async fn list_trusted(&self, user: UserId, now: Timestamp) -> Result<Vec<TrustedBrowser>, StoreError> {
+        self.asked().list_trusted(user, now).await
+    }
+
+    async fn sweep_trusted(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_trusted(now, limit).await
+    }
+}
+
+#[async_trait]
+impl FactorStore for Watched {
+    async fn find_authenticator(&self, user: UserId) -> Result<Option<Authenticator>, StoreError> {
+        self.asked().find_authenticator(user).await
+    }
+
+    async fn count_recovery_codes(&self, user: UserId) -> Result<u32, StoreError> {
+        self.asked().count_recovery_codes(user).await
+    }
+}
+
+#[async_trait]
+impl PasskeyStore for Watched {
+    async fn list_passkeys(&self, user: UserId) -> Result<Vec<Passkey>, StoreError> {
+        self.asked().list_passkeys(user).await
+    }
+
+    async fn claim_handle(
+        &self,
+        user: UserId,
+        candidate: &UserHandle,
+    ) -> Result<Option<UserHandle>, StoreError> {
+        self.asked().claim_handle(user, candidate).await
+    }
+
+    async fn begin_ceremony(&self, ceremony: &BegunCeremony) -> Result<(), StoreError> {
+        self.asked().begin_ceremony(ceremony).await
+    }
+
+    async fn end_ceremony(
+        &self,
+        challenge: &TokenHash,
+        now: Timestamp,
+    ) -> Result<Option<BegunCeremony>, StoreError> {
+        self.asked().end_ceremony(challenge, now).await
+    }
+
+    async fn sweep_ceremonies(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.asked().sweep_ceremonies(now, limit).await
+    }
+}
+
+#[async_trait]
 impl PrincipalStore for Watched {
     async fn find_sign_in(&self, email: &EmailKey) -> Result<Option<SignInRecord>, StoreError> {
         self.asked().find_sign_in(email).await
+    }
+
+    async fn find_sign_in_of(&self, user: UserId) -> Result<Option<SignInRecord>, StoreError> {
+        self.asked().find_sign_in_of(user).await
+    }
+
+    async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError> {
+        self.asked().find_passkey_sign_in(id).await
     }
 
     async fn find_principal(&self, id: SessionId, now: Timestamp) -> Result<Option<Principal>, StoreError> {
@@ -155,19 +244,19 @@ impl OutboxStore for Watched {
 #[async_trait]
 impl ProfileStore for Watched {
     async fn find_profile(&self, user: UserId) -> Result<Option<ProfileRecord>, StoreError> {
-        self.inner.find_profile(user).await
+        self.asked().find_profile(user).await
     }
 
     async fn list_organizations(&self, user: UserId) -> Result<Vec<UserOrganization>, StoreError> {
-        self.inner.list_organizations(user).await
+        self.asked().list_organizations(user).await
     }
 
     async fn list_held_sessions(&self, user: UserId) -> Result<Vec<HeldSession>, StoreError> {
-        self.inner.list_held_sessions(user).await
+        self.asked().list_held_sessions(user).await
     }
 
     async fn list_events_by(&self, user: UserId, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        self.inner.list_events_by(user, limit).await
+        self.asked().list_events_by(user, limit).await
     }
 }
 
@@ -192,7 +281,7 @@ impl RateLimitStore for Watched {
 #[async_trait]
 impl Schema for Watched {
     fn engine(&self) -> &'static str {
-        self.inner.engine()
+        self.asked().engine()
     }
 
     async fn ping(&self) -> Result<Option<Timestamp>, StoreError> {

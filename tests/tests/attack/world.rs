@@ -6,8 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports, Store};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
 use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, Request, unique, uuid_v7};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     BodyRule, CookieSettings, Drain, Endpoint, HttpConfig, Origin, Route, SameSite, Transport,
 };
@@ -144,6 +147,7 @@ fn ports(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Ports {
         clock,
         random: Arc::new(OsRandom),
         blobs: Arc::new(ObjectBlobs::memory()),
+        signatures: Arc::new(PasskeySignatures),
         pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
         secrets: MasterKey::generate(&OsRandom).secrets(),
         mailer: Arc::new(Mailbox::default()),
@@ -165,6 +169,8 @@ fn policy(issuer: &str) -> Policy {
         },
         limits: None,
         frontend_url: issuer.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("localhost", "IdentSphere", vec![issuer.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

@@ -1,9 +1,10 @@
-// Validates access tokens with golang-jwt: validate ISSUER KEY_SET_URL
+// Validates access tokens with golang-jwt and keyfunc: validate ISSUER KEY_SET_URL
 //
 // Each line {"token": ...} is answered with {"accepted": claims} or {"refused": reason}.
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -12,7 +13,11 @@ import (
 )
 
 func main() {
-	issuer, keys := os.Args[1], &KeySet{URL: os.Args[2]}
+	issuer := os.Args[1]
+	keys, err := Keys(context.Background(), os.Args[2])
+	if err != nil {
+		log.Fatal(err)
+	}
 	lines, answers := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var line struct{ Token string }

@@ -69,6 +69,25 @@ async fn who_waits_too_long_for_a_connection_is_told_so() {
     assert!(store.find_principal(session.id, world.now()).await.unwrap().is_some());
 }
 
+/// D-34.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_transaction_costs_no_connection() {
+    let (world, config) = (World::default(), config(PostgresServer::shared().url()));
+    let store = migrated(&config).await;
+    let (account, session) = visitor(&store, &world).await;
+    for _ in 0..20 {
+        let mut tx = store.begin().await.unwrap();
+        let (account, session, world) = (account.clone(), session.clone(), world.clone());
+        let task = tokio::spawn(async move {
+            assert!(revoke(tx.as_mut(), &account, &session, &world).await.unwrap());
+            panic!("a panic that a test asked for");
+        });
+        assert!(task.await.unwrap_err().is_panic());
+        // There is one connection for all.
+        assert!(store.find_principal(session.id, world.now()).await.unwrap().is_some());
+    }
+}
+
 #[tokio::test]
 async fn a_connection_without_an_answer_is_given_up() {
     let proxy = Proxy::start();

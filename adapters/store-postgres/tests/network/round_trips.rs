@@ -5,8 +5,10 @@
 
 use identsphere_audit::AuditAction;
 use identsphere_core::{BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, Store, Take};
+use identsphere_factors::passkey::{CeremonyKind, Passkey};
+use identsphere_factors::{FactorStore, PasskeyInsertion, PasskeyStore};
 use identsphere_kernel::{Duration, StoreError};
-use identsphere_sessions::{RevocationReason, SessionStore};
+use identsphere_sessions::{PendingStore, RevocationReason, SessionStore, TrustStore};
 use identsphere_store_postgres::PgStore;
 use identsphere_testkit::builders::save_session;
 use identsphere_testkit::{PostgresServer, Proxy, World};
@@ -48,6 +50,52 @@ async fn every_call_on_the_store_is_one_round_trip() {
     assert_eq!(round_trips!(proxy, store.take(&takes, now).await), 1);
     assert_eq!(round_trips!(proxy, store.sweep_limits(now, 10).await), 1);
     assert_eq!(round_trips!(proxy, store.ping().await), 1);
+}
+
+#[tokio::test]
+async fn every_call_about_second_factors_is_one_round_trip() {
+    let proxy = Proxy::start();
+    let store = migrated(&config(proxy.url())).await;
+    let world = World::default();
+    let account = world.account();
+    let passkey = world.passkey(&account.user);
+    account.save(&store).await.unwrap();
+    add_passkey(&store, &passkey).await.unwrap();
+    let (user, hash, now) = (account.user.id, world.token_hash(), world.now());
+    let ceremony = || world.ceremony(CeremonyKind::SignIn, None);
+
+    assert_eq!(round_trips!(proxy, store.find_sign_in_of(user).await), 1);
+    assert_eq!(round_trips!(proxy, store.find_passkey_sign_in(&passkey.credential_id).await), 1);
+    assert_eq!(round_trips!(proxy, store.count_pending_attempt(&hash, now).await), 1);
+    assert_eq!(round_trips!(proxy, store.sweep_pending(now, 10).await), 1);
+    assert_eq!(round_trips!(proxy, store.find_trusted(user, &hash, now).await), 1);
+    assert_eq!(round_trips!(proxy, store.list_trusted(user, now).await), 1);
+    assert_eq!(round_trips!(proxy, store.sweep_trusted(now, 10).await), 1);
+    assert_eq!(round_trips!(proxy, store.find_authenticator(user).await), 1);
+    assert_eq!(round_trips!(proxy, store.count_recovery_codes(user).await), 1);
+    assert_eq!(round_trips!(proxy, store.list_passkeys(user).await), 1);
+    assert_eq!(round_trips!(proxy, store.claim_handle(user, &world.user_handle()).await), 1);
+    assert_eq!(round_trips!(proxy, store.begin_ceremony(&ceremony()).await), 1);
+    assert_eq!(round_trips!(proxy, store.end_ceremony(&hash, now).await), 1);
+    assert_eq!(round_trips!(proxy, store.sweep_ceremonies(now, 10).await), 1);
+}
+
+#[tokio::test]
+async fn a_lock_on_the_user_is_no_round_trip() {
+    let proxy = Proxy::start();
+    let store = migrated(&config(proxy.url())).await;
+    let world = World::default();
+    let account = world.account();
+    account.save(&store).await.unwrap();
+    let (user, hash, now) = (account.user.id, world.token_hash(), world.now());
+    let in_vain = async || -> Result<(), StoreError> {
+        let mut tx = store.begin().await?;
+        assert_eq!(tx.factors().take_recovery_code(user, &hash).await?, None);
+        assert!(!tx.pending().take_pending(&hash, now).await?);
+        tx.passkeys().remove_all_passkeys(user, now).await?;
+        tx.commit().await
+    };
+    assert_eq!(round_trips!(proxy, in_vain().await), 3);
 }
 
 #[tokio::test]
@@ -119,5 +167,11 @@ async fn sign_up_and_in(store: &PgStore, world: &World) -> Result<(), StoreError
     account.insert(tx.as_mut()).await?;
     tx.sessions().insert(&world.session(&account.user)).await?;
     tx.audit().append(&world.audit_event(AuditAction::Register, &account)).await?;
+    tx.commit().await
+}
+
+async fn add_passkey(store: &PgStore, passkey: &Passkey) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    assert_eq!(tx.passkeys().insert_passkey(passkey).await?, PasskeyInsertion::Added);
     tx.commit().await
 }

@@ -15,6 +15,9 @@ use tempfile::TempDir;
 const PATIENCE_MS: u32 = 20_000;
 /// The name of an element's reference (WebDriver §12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// Not of what is hidden, a dialog that is not open, or what is folded.
+const SHOWN: &str = "[not(ancestor-or-self::*[@hidden]) and not(ancestor-or-self::dialog[not(@open)]) and \
+                     not(ancestor-or-self::*[parent::details[not(@open)] and not(self::summary)])]";
 /// A folder that screenshots are kept in, for people to look at.
 const PICTURES: &str = "IDENTSPHERE_TEST_PICTURES";
 
@@ -122,8 +125,22 @@ impl Browser {
         self.enter_tab(&newest).await;
     }
 
-    pub(crate) async fn run(&self, script: &str) {
-        self.post("/execute/sync", json!({ "script": script, "args": [] })).await;
+    /// Runs a script: what it returns, or what the promise that it returns becomes.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Plugs in an authenticator that knows its user, as a phone with a fingerprint reader does (WebAuthn §11).
+    pub(crate) async fn plug_in_authenticator(&self) -> Authenticator<'_> {
+        let wanted = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": true,
+            "isUserVerified": true,
+        });
+        let id = self.post("/webauthn/authenticator", wanted).await;
+        Authenticator { browser: self, id: id.as_str().unwrap().to_owned() }
     }
 
     /// What content security policies have refused since this was asked last.
@@ -141,9 +158,9 @@ impl Browser {
         std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// The first element at this path that is not hidden, as soon as there is one.
+    /// The first element at this path that is shown, as soon as there is one.
     async fn element(&self, path: &str) -> String {
-        let shown = format!("({path})[not(ancestor-or-self::*[@hidden])]");
+        let shown = format!("({path}){SHOWN}");
         let wanted = json!({ "using": "xpath", "value": shown });
         let found = self.answer(Method::POST, "/element", Some(wanted)).await;
         if let Some(element) = found[ELEMENT].as_str() {
@@ -176,6 +193,21 @@ impl Browser {
         }
         let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
         answer["value"].take()
+    }
+}
+
+/// An authenticator of a browser, with a user who touches it or does not.
+pub(crate) struct Authenticator<'a> {
+    browser: &'a Browser,
+    id: String,
+}
+
+impl Authenticator<'_> {
+    /// From now on its user touches it whenever it is asked for something, or leaves it alone.
+    pub(crate) async fn set_touched(&self, is_touched: bool) {
+        let params = json!({ "authenticatorId": self.id, "enabled": is_touched });
+        let command = json!({ "cmd": "WebAuthn.setAutomaticPresenceSimulation", "params": params });
+        self.browser.post("/goog/cdp/execute", command).await;
     }
 }
 

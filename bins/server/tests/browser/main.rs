@@ -4,70 +4,20 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "only tests use this")]
 
 mod driver;
+mod factors;
+mod person;
 mod server;
 
-use crate::driver::Browser;
+use crate::person::Person;
 use crate::server::Server;
 
 const PASSWORD: &str = "the engine weaves patterns";
 const OTHER_PASSWORD: &str = "the loom weaves flowers";
 
-/// A person at the pages.
-struct Person {
-    browser: Browser,
-    base: String,
-}
-
-impl Person {
-    async fn open(&self, path: &str) {
-        self.browser.open(&format!("{}{path}", self.base)).await;
-    }
-
-    /// Follows the link of the newest mail with this subject to this address, in the tab that it opens.
-    async fn follow_mail(&self, to: &str, subject: &str) {
-        self.open_mail(to, subject).await;
-        self.browser.click("//pre//a[contains(@href, 'token=')]").await;
-        self.browser.enter_the_other_tab().await;
-    }
-
-    /// The page looks again by itself, until the mail is there.
-    async fn open_mail(&self, to: &str, subject: &str) {
-        self.open("/dev/mail").await;
-        self.browser.click(&format!("//tr[td[2]='{to}' and contains(td[1], '{subject}')][1]//a")).await;
-    }
-
-    async fn code_of_mail(&self, to: &str) -> String {
-        self.open_mail(to, "Your code").await;
-        let text = self.browser.text("//pre").await;
-        let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|byte| byte.is_ascii_digit());
-        text.split_whitespace().find(is_code).unwrap().to_owned()
-    }
-
-    async fn fill(&self, form: &str, fields: &[(&str, &str)]) {
-        for (name, value) in fields {
-            self.browser.write(&format!("//form[@data-action='{form}']//input[@name='{name}']"), value).await;
-        }
-    }
-
-    async fn press(&self, form: &str) {
-        self.browser.click(&format!("//form[@data-action='{form}']//button")).await;
-    }
-
-    /// Waits until text is shown.
-    async fn see(&self, text: &str) {
-        self.browser.text(&format!("//main//*[contains(text(), \"{text}\")]")).await;
-    }
-
-    /// What the address bar shows: never a token.
-    async fn assert_at(&self, path: &str) {
-        assert_eq!(self.browser.address().await, format!("{}{path}", self.base));
-    }
-}
-
 #[tokio::test]
 async fn a_person_manages_an_account_with_nothing_but_a_browser() {
     let server = Server::start();
-    let person = Person { browser: Browser::start().await, base: server.base.clone() };
+    let person = Person::at(&server).await;
     let (old, new) = ("ada@example.com", "ada@example.org");
 
     person.open("/account#register").await;
@@ -154,7 +104,7 @@ async fn a_person_manages_an_account_with_nothing_but_a_browser() {
 #[tokio::test]
 async fn a_link_works_once_and_only_after_a_button() {
     let server = Server::start();
-    let person = Person { browser: Browser::start().await, base: server.base.clone() };
+    let person = Person::at(&server).await;
     person.open("/verify-email").await;
     person.see("This link is not complete").await;
     for path in ["/verify-email", "/reset-password", "/not-me"] {

@@ -8,6 +8,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use identsphere_factors::totp::TimeStep;
+use identsphere_kernel::{Clock as _, SystemClock};
+use identsphere_testkit::CodeApp;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -119,8 +122,14 @@ impl Server {
 
     /// Status and body of a POST of JSON.
     pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        self.post_with(path, "", body)
+    }
+
+    /// As [`post`](Self::post), with further header fields, each with its line break.
+    pub(crate) fn post_with(&self, path: &str, fields: &str, body: &Value) -> (u16, String) {
         let body = body.to_string();
-        let fields = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let length = body.len();
+        let fields = format!("{fields}Content-Type: application/json\r\nContent-Length: {length}\r\n");
         exchange(self.serving("address"), &format!("POST {path}"), &fields, &body)
     }
 
@@ -170,4 +179,9 @@ pub(crate) fn mode(path: &Path) -> u32 {
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What an authenticator app shows now, into which this secret was typed.
+pub(crate) fn code_now(secret: &str) -> String {
+    CodeApp::with(secret).unwrap().code_of(TimeStep::at(SystemClock.now()).unwrap())
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, get, mode};
+use crate::machine::{Machine, code_now, get, mode};
 
 #[test]
 fn the_first_start_needs_nothing_and_keeps_its_files_private() {
@@ -153,6 +153,46 @@ fn no_secret_reaches_the_log() {
     assert!(log.contains("\"request.id\":\"known\""), "requests are in the log under their id\n{log}");
     let secrets = ["canary", access, refresh, "DelBwWc6182EtBHi"];
     for secret in secrets {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}
+
+/// LG-02, for second factors.
+#[test]
+fn no_secret_of_a_second_factor_reaches_the_log() {
+    let machine = Machine::new();
+    let mut server = machine.serve(&["--log", "trace", "--set", "drain_secs=0"]);
+    let send = |path: &str, fields: &str, body: Value| -> Value {
+        let (status, answer) = server.post_with(path, fields, &body);
+        assert!(status < 300, "{path} {answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let login = json!({ "email": "ada@example.com", "password": "correct horse battery" });
+    let mut register = login.clone();
+    register["organization_name"] = json!("Acme");
+    let signed_in = send("/v1/auth/register", "", register);
+    let bearer = format!("Authorization: Bearer {}\r\n", signed_in["access_token"].as_str().unwrap());
+    let setup = send("/v1/auth/mfa/setup", &bearer, json!({}));
+    let secret = setup["secret"].as_str().unwrap();
+    let codes = send("/v1/auth/mfa/enable", &bearer, json!({ "code": code_now(secret) }));
+    let codes: Vec<String> = serde_json::from_value(codes["recovery_codes"].clone()).unwrap();
+    send("/v1/auth/trusted-browsers", &bearer, json!({ "label": "Laptop" }));
+    let cookies = "Cookie: identsphere_trust=canary-trust; identsphere_device=canary-device\r\n";
+    let asked = send("/v1/auth/login", cookies, login);
+    let token = asked["mfa_token"].as_str().unwrap();
+    for body in [
+        json!({ "mfa_token": token, "code": "canary" }),
+        json!({ "mfa_token": token, "recovery_code": "canary-code" }),
+        json!({ "mfa_token": "canary-token", "code": "123456" }),
+    ] {
+        assert!(matches!(server.post("/v1/auth/mfa/challenge", &body).0, 400 | 401));
+    }
+    send("/v1/auth/mfa/challenge", "", json!({ "mfa_token": token, "recovery_code": codes[0] }));
+    server.signal("INT");
+    let log = server.rest_of_log();
+    assert!(log.contains("answerMfaChallenge"), "requests are in the log\n{log}");
+    for secret in ["canary", secret, token].into_iter().chain(codes.iter().map(String::as_str)) {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }

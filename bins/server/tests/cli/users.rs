@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Ended, Machine, mode};
+use crate::machine::{Ended, Machine, code_now, mode};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -305,4 +305,38 @@ fn what_cannot_be_imported_at_all_is_said_with_a_hint() {
     assert!(pending.code == 1 && pending.err.contains("migrate up"), "{}", pending.err);
     let memory = Machine::new().env("IDENTSPHERE_DATABASE_URL", "memory:").run(&["users", "export"]);
     assert!(memory.code == 1 && memory.err.contains("memory"), "{}", memory.err);
+}
+
+#[test]
+fn an_operator_removes_the_second_factor_of_a_user_who_is_locked_out() {
+    let machine = machine();
+    let server = machine.serve(&[]);
+    let body = |text: &(u16, String)| serde_json::from_str::<Value>(&text.1).unwrap();
+    let registered = server.post(
+        "/v1/auth/register",
+        &json!({
+            "email": "ada@example.com", "password": PASSWORD, "organization_name": "Acme",
+            "token_transport": "bearer",
+        }),
+    );
+    let bearer = format!("Authorization: Bearer {}\r\n", body(&registered)["access_token"].as_str().unwrap());
+    let setup = server.post_with("/v1/auth/mfa/setup", &bearer, &json!({}));
+    let code = code_now(body(&setup)["secret"].as_str().unwrap());
+    let enabled = server.post_with("/v1/auth/mfa/enable", &bearer, &json!({ "code": code }));
+    assert_eq!(enabled.0, 200, "{}", enabled.1);
+    let sign_in = || {
+        let answer =
+            server.post("/v1/auth/login", &json!({ "email": "ada@example.com", "password": PASSWORD }));
+        body(&answer)["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(sign_in(), "mfa_required");
+
+    let ended = machine.run(&["users", "disable-mfa", "Ada@example.com"]);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert_eq!(sign_in(), "success");
+    assert_eq!(server.get_with("/v1/auth/session", &bearer).0, 401, "the session rested on the factor");
+    let again = machine.run(&["users", "disable-mfa", "ada@example.com"]);
+    assert!(again.code == 0 && again.out.contains("nothing to do"), "{}", again.out);
+    let unknown = machine.run(&["users", "disable-mfa", "bob@example.com"]);
+    assert!(unknown.code == 1 && unknown.err.contains("no active user"), "{}", unknown.err);
 }

@@ -1,5 +1,7 @@
 //! What the browser says it was asked for and by whom: client data (WebAuthn §5.8.1).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
@@ -26,6 +28,23 @@ struct ClientData<'a> {
     top_origin: Option<serde::de::IgnoredAny>,
 }
 
+/// The challenge that client data names: what to look the ceremony up by, before anything else is known.
+pub(super) fn challenge(json: &[u8]) -> Result<Challenge, PasskeyError> {
+    let client = read(json)?;
+    let mut bytes = [0; 32];
+    match URL_SAFE_NO_PAD.decode_slice(client.challenge.as_bytes(), &mut bytes) {
+        Ok(length) if length == bytes.len() => Ok(Challenge::from_bytes(bytes)),
+        Ok(_) | Err(_) => Err(PasskeyError::Challenge),
+    }
+}
+
+fn read(json: &[u8]) -> Result<ClientData<'_>, PasskeyError> {
+    // §7.1 step 5, §7.2 step 8: UTF-8 decode, which strips a byte order mark. What is not UTF-8 is refused.
+    let text = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+    // §7.1 step 6, §7.2 step 9.
+    serde_json::from_slice(text).map_err(|_| PasskeyError::Malformed("clientDataJSON"))
+}
+
 /// Checks client data: §7.1 steps 5 to 11, §7.2 steps 8 to 14.
 pub(super) fn check(
     json: &[u8],
@@ -33,11 +52,7 @@ pub(super) fn check(
     challenge: &Challenge,
     party: &RelyingParty,
 ) -> Result<(), PasskeyError> {
-    // §7.1 step 5, §7.2 step 8: UTF-8 decode, which strips a byte order mark. What is not UTF-8 is refused.
-    let text = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-    // §7.1 step 6, §7.2 step 9.
-    let client: ClientData<'_> =
-        serde_json::from_slice(text).map_err(|_| PasskeyError::Malformed("clientDataJSON"))?;
+    let client = read(json)?;
     // §7.1 step 7, §7.2 step 10.
     let due = match ceremony {
         Ceremony::Registration => "webauthn.create",

@@ -19,6 +19,7 @@
 
 mod aaguid;
 mod authenticator_data;
+mod begun;
 mod cbor;
 mod client_data;
 mod cose;
@@ -32,13 +33,14 @@ mod verify;
 
 pub use aaguid::Aaguid;
 pub use authenticator_data::{AttestedCredential, AuthenticatorData, Flags};
+pub use begun::{BegunCeremony, CeremonyKind};
 pub use cose::{Algorithm, CoseKey, KeyError, KeyMaterial};
 pub use decoys::DecoyKey;
 pub use options::{CreationOptions, CredentialDescriptor, NewOwner, RequestOptions, UserVerification};
 pub use record::{MOST_PASSKEYS, NewCredential, Passkey};
 pub use relying_party::{RelyingParty, RelyingPartyError};
 pub use response::{AuthenticationResponse, RegistrationResponse};
-pub use values::{Challenge, CredentialId, LabelError, PasskeyLabel, Transports, UserHandle};
+pub use values::{Challenge, CredentialId, Transports, UserHandle};
 pub use verify::{Assertion, AuthenticationCeremony, RegistrationCeremony};
 
 /// Checks keys and signatures.

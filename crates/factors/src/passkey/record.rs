@@ -1,8 +1,8 @@
 //! A passkey as it is kept: the credential record of WebAuthn §4 and what its owner says of it.
 
-use identsphere_kernel::{PasskeyId, Timestamp, UserId};
+use identsphere_kernel::{Label, PasskeyId, Timestamp, UserId};
 
-use super::{Aaguid, CoseKey, CredentialId, PasskeyLabel, Transports};
+use super::{Aaguid, CoseKey, CredentialId, Transports};
 
 /// How many passkeys a user may have.
 pub const MOST_PASSKEYS: usize = 10;
@@ -29,7 +29,7 @@ pub struct Passkey {
     /// The model of its authenticator.
     pub aaguid: Aaguid,
     /// What its owner calls it.
-    pub label: PasskeyLabel,
+    pub label: Label,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When it was used last.
@@ -58,15 +58,9 @@ pub struct NewCredential {
 }
 
 impl NewCredential {
-    /// The passkey that it becomes (§7.1 step 27). That no user has a credential of this id (step 26) is for the store
+    /// The passkey that it becomes (§7.1 step 27), called after the model of its authenticator until its owner says otherwise. That no user has a credential of this id (step 26) is for the store
     /// to say, by a unique index.
-    pub fn into_passkey(
-        self,
-        id: PasskeyId,
-        user: UserId,
-        label: Option<PasskeyLabel>,
-        now: Timestamp,
-    ) -> Passkey {
+    pub fn into_passkey(self, id: PasskeyId, user: UserId, label: Option<Label>, now: Timestamp) -> Passkey {
         Passkey {
             id,
             user,
@@ -76,7 +70,7 @@ impl NewCredential {
             backup_eligible: self.backup_eligible,
             backed_up: self.backed_up,
             transports: self.transports,
-            label: label.unwrap_or_else(|| PasskeyLabel::suggested(self.aaguid)),
+            label: label.unwrap_or_else(|| Label::from_stored(self.aaguid.name().unwrap_or("Passkey"))),
             aaguid: self.aaguid,
             created_at: now,
             last_used_at: None,

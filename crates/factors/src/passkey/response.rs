@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::options::PUBLIC_KEY;
-use super::{CredentialId, PasskeyError, UserHandle};
+use super::{Challenge, CredentialId, PasskeyError, UserHandle, client_data};
 
 /// `RegistrationResponseJSON`: the answer to creation options.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +33,14 @@ impl RegistrationResponse {
     pub fn parse(json: &[u8]) -> Result<Self, PasskeyError> {
         serde_json::from_slice(json).map_err(|_| PasskeyError::Malformed("credential"))
     }
+
+    /// The challenge that it answers, as the client data says: what to look the ceremony up by.
+    ///
+    /// # Errors
+    /// [`PasskeyError`] when there cannot be such a challenge.
+    pub fn challenge(&self) -> Result<Challenge, PasskeyError> {
+        client_data::challenge(&self.response.client_data_json.0)
+    }
 }
 
 impl AuthenticationResponse {
@@ -42,6 +50,14 @@ impl AuthenticationResponse {
     /// [`PasskeyError::Malformed`].
     pub fn parse(json: &[u8]) -> Result<Self, PasskeyError> {
         serde_json::from_slice(json).map_err(|_| PasskeyError::Malformed("credential"))
+    }
+
+    /// The challenge that it answers, as the signed client data says: what to look the ceremony up by.
+    ///
+    /// # Errors
+    /// [`PasskeyError`] when there cannot be such a challenge.
+    pub fn challenge(&self) -> Result<Challenge, PasskeyError> {
+        client_data::challenge(&self.response.client_data_json.0)
     }
 
     /// The credential that was used: what to look up before the answer can be verified.

@@ -1,7 +1,5 @@
 //! The small values of the ceremonies.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identsphere_kernel::SecureRandom;
@@ -142,51 +140,6 @@ impl Transports {
     }
 }
 
-/// Why a text is not a passkey's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to {} characters without control characters", PasskeyLabel::MAX_CHARS)]
-pub struct LabelError;
-
-/// What its owner calls a passkey: trimmed, 1 to 100 characters, no control characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PasskeyLabel(String);
-
-impl PasskeyLabel {
-    /// The most characters a label may have.
-    pub const MAX_CHARS: usize = 100;
-
-    /// Reads a label.
-    ///
-    /// # Errors
-    /// [`LabelError`] when the text breaks the rule.
-    pub fn parse(text: &str) -> Result<Self, LabelError> {
-        let label = text.trim();
-        let fits = (1..=Self::MAX_CHARS).contains(&label.chars().count());
-        if fits && !label.contains(char::is_control) { Ok(Self(label.to_owned())) } else { Err(LabelError) }
-    }
-
-    /// What a passkey is called until its owner says otherwise: the name of its model, if that is known.
-    pub fn suggested(aaguid: super::Aaguid) -> Self {
-        Self(aaguid.name().unwrap_or("Passkey").to_owned())
-    }
-
-    /// Restores a label from a store. For adapters.
-    pub fn from_stored(label: String) -> Self {
-        Self(label)
-    }
-
-    /// The label.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PasskeyLabel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use identsphere_kernel::OsRandom;
@@ -225,15 +178,5 @@ mod tests {
         ]);
         assert_eq!(kept.as_slice(), ["usb", "smart-card", "new"]);
         assert_eq!(Transports::keep((0..100).map(|at| format!("t{at}"))).as_slice().len(), 8);
-    }
-
-    #[test]
-    fn a_label_is_short_text() {
-        assert_eq!(PasskeyLabel::parse("  My key ").unwrap().as_str(), "My key");
-        assert!(PasskeyLabel::parse(&"ü".repeat(100)).is_ok());
-        for text in ["", "   ", &"x".repeat(101), "a\nb", "a\0"] {
-            assert_eq!(PasskeyLabel::parse(text), Err(LabelError), "{text:?}");
-        }
-        assert_eq!(PasskeyLabel::suggested(super::super::Aaguid::from_bytes([0; 16])).as_str(), "Passkey");
     }
 }

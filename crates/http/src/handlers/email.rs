@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::call::Call;
 use crate::decode::Faults;
 use crate::failure::Failure;
-use crate::handlers::sign_in::sign_in_reply;
+use crate::handlers::sign_in::sign_in_answer;
 use crate::reply::Reply;
 use crate::wire::TokenTransport;
 use crate::wire::email::{ChangeEmailBody, EmailBody, EmailCodeBody, ResetPasswordBody, TokenBody};
@@ -36,8 +36,8 @@ pub(crate) async fn sign_in_with_code(app: &App, call: &Call<'_>) -> Result<Repl
     let transport = TokenTransport::read(&body.token_transport, &mut faults);
     faults.check()?;
     let device = call.device(app, transport);
-    let signed_in = app.core().sign_in_with_code(input, &call.visitor(device.as_ref())).await?;
-    sign_in_reply(app, 200, &signed_in, transport, device.as_ref())
+    let answer = app.core().sign_in_with_code(input, &call.visitor(device.as_ref())).await?;
+    sign_in_answer(app, &answer, transport, device.as_ref())
 }
 
 pub(crate) async fn forgot_password(app: &App, call: &Call<'_>) -> Result<Reply, Failure> {

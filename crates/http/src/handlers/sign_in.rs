@@ -1,6 +1,6 @@
 //! Sign-up, sign-in, refresh, sign-out.
 
-use identsphere_core::{Login, Register, SignedIn};
+use identsphere_core::{Login, Register, SignIn, SignedIn};
 use identsphere_kernel::ErrorCode;
 
 use crate::app::App;
@@ -9,6 +9,7 @@ use crate::cookies::{CookieValues, Device};
 use crate::decode::Faults;
 use crate::failure::Failure;
 use crate::reply::Reply;
+use crate::wire::mfa::SecondFactorDueView;
 use crate::wire::{
     AuthUserView, CapabilitiesView, LoginBody, RefreshBody, RegisterBody, SignInView, TokenTransport,
     TokensView,
@@ -44,8 +45,8 @@ pub(crate) async fn login(app: &App, call: &Call<'_>) -> Result<Reply, Failure> 
     let transport = TokenTransport::read(&body.token_transport, &mut faults);
     faults.check()?;
     let device = call.device(app, transport);
-    let signed_in = app.core().login(input, &call.visitor(device.as_ref())).await?;
-    sign_in_reply(app, 200, &signed_in, transport, device.as_ref())
+    let answer = app.core().login(input, &call.visitor(device.as_ref())).await?;
+    sign_in_answer(app, &answer, transport, device.as_ref())
 }
 
 /// A token in the body is answered in the body, one in the cookie by cookies. Two different ones are refused, for it
@@ -86,6 +87,19 @@ pub(crate) async fn logout(app: &App, call: &Call<'_>) -> Result<Reply, Failure>
     Ok(if by_cookie { app.cookies().clear(reply) } else { reply })
 }
 
+/// The answer to whoever showed a first factor: a session, or the question for a second factor, without any cookie.
+pub(crate) fn sign_in_answer(
+    app: &App,
+    answer: &SignIn,
+    transport: TokenTransport,
+    device: Option<&Device>,
+) -> Result<Reply, Failure> {
+    match answer {
+        SignIn::Done(signed_in) => sign_in_reply(app, 200, signed_in, transport, device),
+        SignIn::SecondFactorDue(due) => Ok(Reply::json(200, &SecondFactorDueView::of(due))?),
+    }
+}
+
 /// The answer to whoever has signed in, with the cookie of their browser.
 pub(crate) fn sign_in_reply(
     app: &App,
@@ -106,8 +120,12 @@ pub(crate) fn sign_in_reply(
         refresh_expires_in,
     };
     let reply = with_cookies(app, Reply::json(status, &view)?, signed_in, transport);
-    Ok(match device {
+    let reply = match device {
         Some(device) => app.cookies().set_device(reply, device),
+        None => reply,
+    };
+    Ok(match &signed_in.trust {
+        Some(trust) => app.cookies().set_trust(reply, trust, app.core().clock().now()),
         None => reply,
     })
 }

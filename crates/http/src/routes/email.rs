@@ -1,5 +1,6 @@
 //! Everything that goes through the mailbox (contract §4.2).
 
+use identsphere_core::StepUpRule;
 use identsphere_kernel::ErrorCode;
 
 use super::READ;
@@ -7,8 +8,8 @@ use crate::handlers::email;
 use crate::table::{
     AuthRule, BodyRule, Content, CsrfRule, Limit, MAX_BODY, Method, RateClass, Route, Shape, Success,
 };
-use crate::wire::SignInView;
 use crate::wire::email::{ChangeEmailBody, EmailBody, EmailCodeBody, ResetPasswordBody, TokenBody};
+use crate::wire::mfa::SignInAnswerView;
 
 const EMAIL: &str = "E-mail";
 
@@ -71,14 +72,14 @@ pub(super) const SIGN_IN_WITH_CODE: Route = Route {
     operation: "signInWithEmailCode",
     summary: "Sign in with a code",
     description: "Five codes may be tried. Signing in proves the mailbox: if the address was not verified before, the \
-                  password, the sessions and everything pending on the account are removed first, as somebody else may \
+                  password, every other factor, the sessions and everything pending on the account are removed first, as somebody else may \
                   have registered it.",
     rate: RateClass::Login,
     body: BodyRule::Required(Shape::of::<EmailCodeBody>(), Limit(MAX_BODY)),
     success: Success {
         status: 200,
-        description: "Signed in",
-        content: Content::Object(Shape::of::<SignInView<'static>>()),
+        description: "Signed in, or a second factor is due",
+        content: Content::Object(Shape::of::<SignInAnswerView<'static>>()),
     },
     handler: |app, call| Box::pin(email::sign_in_with_code(app, call)),
     ..REDEEM
@@ -108,6 +109,7 @@ pub(super) const CHANGE_EMAIL: Route = Route {
     description: "Sends a link to the new address and a notice to the old one. The address changes when the link is \
                   redeemed.",
     auth: AuthRule::User,
+    step_up: StepUpRule::IfEnrolled,
     csrf: CsrfRule::CookieWrite,
     body: BodyRule::Required(Shape::of::<ChangeEmailBody>(), Limit(MAX_BODY)),
     success: Success { status: 204, description: "The link is on its way", content: Content::Empty },

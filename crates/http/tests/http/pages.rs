@@ -23,9 +23,11 @@ async fn a_page_runs_its_own_script_and_style_and_nothing_else() {
         let page = text(&reply);
         let policy = reply.header("content-security-policy").unwrap();
         let mut expected = vec!["default-src 'none'".to_owned()];
-        for (kind, directive) in [("script", "script-src"), ("style", "style-src")] {
+        for (kind, tag, directive) in
+            [("script", "<script type=\"module\">", "script-src"), ("style", "<style>", "style-src")]
+        {
             assert_eq!(page.matches(&format!("<{kind}")).count(), 1, "{path}");
-            let inline = between(&page, &format!("<{kind}>"), &format!("</{kind}>"));
+            let inline = between(&page, tag, &format!("</{kind}>"));
             expected.push(format!("{directive} 'sha256-{}'", STANDARD.encode(Sha256::digest(inline))));
         }
         expected.extend(
@@ -75,6 +77,34 @@ async fn a_page_speaks_the_language_of_its_reader() {
             let page = text(&world.send(Request::get(path).field("accept-language", accepted)).await);
             assert!(page.contains(&format!("<html lang=\"{language}\">")) && page.contains(word), "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_page_lets_people_do_its_script_knows() {
+    let world = World::new().await;
+    for path in PATHS {
+        let page = text(&world.send(Request::get(path)).await);
+        let (content, script) = page.split_once("<script").unwrap();
+        let actions = content.split(" data-action=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
+        let mut count = 0;
+        for action in actions {
+            let is_known = [format!("  {action}: "), format!("  async {action}(")];
+            assert!(is_known.iter().any(|known| script.contains(known)), "{path}: {action}");
+            count += 1;
+        }
+        assert!(count > 0, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn passkeys_are_offered_where_somebody_signs_in_and_nowhere_else() {
+    let world = World::new().await;
+    for path in PATHS {
+        let page = text(&world.send(Request::get(path)).await);
+        let offers: Vec<_> = page.split("<section").filter(|view| view.contains("webauthn\"")).collect();
+        assert_eq!(offers.len(), usize::from(path == "/account"), "{path}");
+        assert!(offers.iter().all(|view| view.starts_with(" data-view=\"sign-in\"")));
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, PasswordHasher, Policy, Ports, RateLimits};
-use identsphere_crypto::{HashScheme, MasterKey, PasswordPool, PoolConfig, RsaSize, RsaVault};
+use identsphere_crypto::{
+    HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
+};
+use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{App, CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::{Duration, OsRandom, SecretBytes};
 use identsphere_organizations::RbacConfig;
@@ -46,6 +49,7 @@ impl World {
             clock: clock.clone(),
             random: Arc::new(OsRandom),
             blobs: Arc::new(ObjectBlobs::memory()),
+            signatures: Arc::new(PasskeySignatures),
             pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
             secrets: MasterKey::generate(&OsRandom).secrets(),
             mailer: Arc::new(Mailbox::default()),
@@ -87,6 +91,8 @@ fn policy() -> Policy {
         },
         limits: Some(RateLimits::standard()),
         frontend_url: BASE.to_owned(),
+        step_up_ttl: Duration::from_secs(1_800),
+        relying_party: RelyingParty::new("id.example.com", "IdentSphere", vec![BASE.to_owned()]).unwrap(),
         rbac: RbacConfig::default_matrix(),
     }
 }

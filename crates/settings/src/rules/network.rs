@@ -97,7 +97,7 @@ impl Rule for Networks {
 
 /// Reads the parts of a list. A fault names every wrong part; the nearest value is the list with those parts mended,
 /// when all can be.
-fn each<T>(
+pub(super) fn each<T>(
     text: &str,
     read: impl Fn(&str) -> Result<T, (String, Option<String>)>,
 ) -> Result<Vec<T>, Rejection> {

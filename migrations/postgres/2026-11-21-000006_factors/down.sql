@@ -1,0 +1,11 @@
+DROP TABLE passkey_challenges;
+DROP TABLE user_passkeys;
+DROP TABLE trusted_browsers;
+DROP TABLE mfa_challenges;
+DROP TABLE user_recovery_codes;
+ALTER TABLE user_sessions DROP COLUMN mfa_verified_at;
+ALTER TABLE user_sessions DROP COLUMN passkey_id;
+ALTER TABLE user_sessions DROP COLUMN second_factor;
+DROP INDEX users_passkey_handle_key;
+ALTER TABLE users DROP COLUMN passkey_handle;
+ALTER TABLE users DROP COLUMN mfa_last_step;
