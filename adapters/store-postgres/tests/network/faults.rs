@@ -77,9 +77,9 @@ async fn a_panic_in_a_transaction_costs_no_connection() {
     let (account, session) = visitor(&store, &world).await;
     for _ in 0..20 {
         let mut tx = store.begin().await.unwrap();
-        let (account, session, world) = (account.clone(), session.clone(), world.clone());
+        let (theirs, of, at) = (session.clone(), account.clone(), world.clone());
         let task = tokio::spawn(async move {
-            assert!(revoke(tx.as_mut(), &account, &session, &world).await.unwrap());
+            assert!(revoke(tx.as_mut(), &of, &theirs, &at).await.unwrap());
             panic!("a panic that a test asked for");
         });
         assert!(task.await.unwrap_err().is_panic());
