@@ -2,14 +2,15 @@
 
 use identsphere_accounts::{PasswordHash, User};
 use identsphere_audit::AuditAction;
-use identsphere_kernel::{Label, OpaqueToken, TokenPurpose, TrustedBrowserId};
+use identsphere_kernel::{OpaqueToken, TokenPurpose, TrustedBrowserId};
 use identsphere_organizations::Role;
 use identsphere_sessions::{AuthMethod, ClientInfo, SecondFactor, TrustRotation, TrustedBrowser};
 
 use crate::events::Resource;
 use crate::issue::Entrance;
+use crate::passkeys::read_label;
 use crate::sign_in::TrustToken;
-use crate::{Error, FieldFault, IdentSphere, Principal, SignedIn, StepUpRule, Take, Visitor};
+use crate::{Error, IdentSphere, Principal, SignedIn, StepUpRule, Take, Visitor};
 
 /// A browser that is trusted from now on, with the token for its cookie.
 #[derive(Debug)]
@@ -42,10 +43,7 @@ impl IdentSphere {
         client: &ClientInfo,
     ) -> Result<NewlyTrusted, Error> {
         self.demand_step_up(who, StepUpRule::Shown)?;
-        let label = label
-            .map(Label::parse)
-            .transpose()
-            .map_err(|error| Error::InvalidInput(vec![FieldFault::new("label", error)]))?;
+        let label = label.map(read_label).transpose()?;
         let (token, now) = (OpaqueToken::new(self.random()), self.now());
         let browser = TrustedBrowser {
             id: TrustedBrowserId::new(self.clock(), self.random()),
