@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use identsphere_kernel::SecretString;
-use tokio_postgres::config::SslMode;
+
+use crate::tls::{Parameters, Protection, Tls};
 
 /// Longest time that the server works on one statement of the upkeep.
 pub(crate) const UPKEEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -16,7 +17,8 @@ pub(crate) const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How to reach a database and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct PgConfig {
-    /// `postgres://user:password@host:port/database`, with the parameters of libpq that `tokio-postgres` knows.
+    /// `postgres://user:password@host:port/database`, with the parameters of libpq that `tokio-postgres` knows, and
+    /// `sslmode` and `sslrootcert` ([`Protection`]).
     /// A pooler in between must pass on the `options` parameter (PgBouncer: `ignore_startup_parameters` must not name
     /// it) and must work by session.
     pub url: SecretString,
@@ -47,6 +49,19 @@ impl PgConfig {
         }
     }
 
+    /// What protects the connections to this database.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the URL does not read.
+    pub fn protection(&self) -> Result<Protection, OpenError> {
+        Ok(self.tls()?.protection())
+    }
+
+    /// How connections are protected.
+    pub(crate) fn tls(&self) -> Result<Tls, OpenError> {
+        Ok(self.read_url()?.1)
+    }
+
     /// What the driver needs for a connection that serves requests.
     pub(crate) fn for_requests(&self) -> Result<tokio_postgres::Config, OpenError> {
         self.connection(self.statement_timeout, self.statement_timeout)
@@ -71,11 +86,7 @@ impl PgConfig {
         /// Longest pause inside a transaction: a node that vanished must not hold its locks for ever.
         const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(30);
 
-        let mut config: tokio_postgres::Config =
-            self.url.expose().parse().map_err(|_: tokio_postgres::Error| OpenError::Url)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(OpenError::Tls);
-        }
+        let (mut config, tls) = self.read_url()?;
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         let options = format!(
             "{given}-c search_path={} -c statement_timeout={} -c lock_timeout={} \
@@ -87,6 +98,7 @@ impl PgConfig {
         );
         config
             .options(options)
+            .ssl_mode(tls.driver_mode())
             .connect_timeout(self.connect_timeout)
             .keepalives_idle(PEER_TIMEOUT)
             .keepalives_interval(Duration::from_secs(5))
@@ -97,6 +109,14 @@ impl PgConfig {
         }
         Ok(config)
     }
+
+    fn read_url(&self) -> Result<(tokio_postgres::Config, Tls), OpenError> {
+        let parameters = Parameters::take(self.url.expose())?;
+        let config: tokio_postgres::Config =
+            parameters.rest.parse().map_err(|_: tokio_postgres::Error| OpenError::Url)?;
+        let tls = parameters.for_hosts(config.get_hosts());
+        Ok((config, tls))
+    }
 }
 
 /// Why a store could not be prepared.
@@ -105,9 +125,28 @@ pub enum OpenError {
     /// The URL does not read. What it says is not repeated: it holds a password.
     #[error("the database URL is not of the form postgres://user:password@host:port/database")]
     Url,
-    /// The URL has `sslmode=require`.
-    #[error("the database URL demands TLS (sslmode=require), which this store does not speak")]
-    Tls,
+    /// The URL has an `sslmode` that is not understood.
+    #[error(
+        "sslmode in the database URL must be disable, prefer, require, verify-ca or verify-full, not `{0}`"
+    )]
+    TlsMode(String),
+    /// The URL has a parameter of TLS that is not understood.
+    #[error(
+        "the database URL has `{0}`; the parameters of TLS that are understood are sslmode, sslrootcert, sslnegotiation \
+         and channel_binding"
+    )]
+    TlsParameter(String),
+    /// There is no authority that the server's certificate could be checked with.
+    #[error("no certificate authority (sslrootcert in the database URL) could be read from {place}")]
+    Authorities {
+        /// Where it was looked for.
+        place: String,
+        /// What was wrong there.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// TLS could not be set up.
+    #[error("TLS could not be set up")]
+    Tls(#[source] rustls::Error),
     /// The pool could not be made.
     #[error("the connection pool could not be made")]
     Pool(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -177,9 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_demands_tls_is_refused() {
+    fn a_url_of_another_kind_is_refused() {
         let config = |url: &str| PgConfig::new(SecretString::new(url)).for_requests();
-        assert!(matches!(config("postgres://a@localhost/b?sslmode=require"), Err(OpenError::Tls)));
         assert!(matches!(config("mysql://a@localhost/b"), Err(OpenError::Url)));
         assert!(config("postgres://a@localhost/b").is_ok());
     }

@@ -9,9 +9,7 @@
 //!
 //! This crate must never know a use case or a wire format, and never calls a clock or a random source. What is
 //! deliberately absent:
-//! 1. TLS to the database. [`PgStore::open`] refuses a URL that demands it; run the database beside the service, or
-//!    put an encrypting tunnel between them.
-//! 2. Retries. A call that may succeed when repeated answers [`StoreError::Retry`]; whether to repeat is the use
+//! 1. Retries. A call that may succeed when repeated answers [`StoreError::Retry`]; whether to repeat is the use
 //!    case's to say.
 //!
 //! To add a port: its table in `tables`, its migration in `migrations/postgres` (and the same number and name for the
@@ -35,6 +33,7 @@ mod proofs;
 mod schema;
 mod sessions;
 mod tables;
+mod tls;
 mod trust;
 mod tx;
 mod users;
@@ -44,6 +43,7 @@ use identsphere_core::{Store, Tx};
 use identsphere_kernel::StoreError;
 
 pub use config::{OpenError, PgConfig, SchemaName, SchemaNameError};
+pub use tls::Protection;
 
 use crate::pool::Pool;
 use crate::tx::PgTx;
@@ -62,7 +62,7 @@ impl PgStore {
     /// outlive the store.
     ///
     /// # Errors
-    /// [`OpenError`] when the URL does not read or demands TLS, or there is no runtime.
+    /// [`OpenError`] when the URL does not read, the authorities that it names do not, or there is no runtime.
     pub fn open(config: &PgConfig) -> Result<Self, OpenError> {
         Ok(Self { pool: Pool::new(config)? })
     }

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use identsphere_kernel::StoreError;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{OpenError, PgConfig, UPKEEP_TIMEOUT};
 use crate::errors;
@@ -35,15 +35,16 @@ pub(crate) struct Pool {
 
 struct Shared {
     config: PgConfig,
-    runtime: Handle,
+    connector: Connector,
 }
 
 impl Pool {
     pub(crate) fn new(config: &PgConfig) -> Result<Self, OpenError> {
         let runtime = Handle::try_current().map_err(OpenError::NoRuntime)?;
-        let connections = connections_of(&runtime, config.for_requests()?, config.pool_size)?;
-        let upkeep = connections_of(&runtime, config.for_upkeep()?, 1)?;
-        Ok(Self { connections, upkeep, shared: Arc::new(Shared { config: config.clone(), runtime }) })
+        let connector = Connector { runtime, tls: config.tls()?.connector()? };
+        let connections = connections_of(&connector, config.for_requests()?, config.pool_size)?;
+        let upkeep = connections_of(&connector, config.for_upkeep()?, 1)?;
+        Ok(Self { connections, upkeep, shared: Arc::new(Shared { config: config.clone(), connector }) })
     }
 
     pub(crate) fn config(&self) -> &PgConfig {
@@ -51,7 +52,7 @@ impl Pool {
     }
 
     pub(crate) fn runtime(&self) -> &Handle {
-        &self.shared.runtime
+        &self.shared.connector.runtime
     }
 
     /// Runs a statement that stands for itself, on any connection.
@@ -79,7 +80,7 @@ impl Pool {
     /// A connection beside the pool, without a limit to the length of statements.
     pub(crate) async fn connect_to_migrate(&self) -> Result<AsyncPgConnection, StoreError> {
         let driver = self.config().for_migrations().map_err(StoreError::unavailable)?;
-        connect_on(self.runtime(), driver).await.map_err(StoreError::unavailable)
+        self.shared.connector.connect(driver).await.map_err(StoreError::unavailable)
     }
 
     fn answer_within(&self) -> Duration {
@@ -137,18 +138,41 @@ impl Drop for Lease {
 
 /// So many connections, made when they are needed.
 fn connections_of(
-    runtime: &Handle,
+    connector: &Connector,
     driver: tokio_postgres::Config,
     count: usize,
 ) -> Result<deadpool::Pool<AsyncPgConnection>, OpenError> {
-    let home = runtime.clone();
+    let connector = connector.clone();
     let mut manager = ManagerConfig::default();
     // Whether a connection has ended is known without asking the server.
     manager.recycling_method = RecyclingMethod::Fast;
-    manager.custom_setup = Box::new(move |_| connect_on(&home, driver.clone()));
+    manager.custom_setup = Box::new(move |_| connector.connect(driver.clone()));
     let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
     let pool = deadpool::Pool::builder(manager).max_size(count).build();
     pool.map_err(|e| OpenError::Pool(e.into()))
+}
+
+/// What connections are made with.
+#[derive(Clone)]
+struct Connector {
+    /// The store's own runtime: what reads and writes the socket lives there, and a runtime that ends (that of a web
+    /// worker) must not take connections along.
+    runtime: Handle,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    fn connect(
+        &self,
+        driver: tokio_postgres::Config,
+    ) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
+        let tls = self.tls.clone();
+        let connecting = self.runtime.spawn(async move {
+            let (client, connection) = driver.connect(tls).await.map_err(bad_connection)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        });
+        async { connecting.await.map_err(bad_connection)? }.boxed()
+    }
 }
 
 /// The answer to a question. A connection on which none came in time is given up.
@@ -167,19 +191,6 @@ where
             Err(StoreError::unavailable(NO_ANSWER))
         }
     }
-}
-
-/// Connects on the store's own runtime: what reads and writes the socket lives there, and a runtime that ends (that of
-/// a web worker) must not take connections along.
-fn connect_on(
-    runtime: &Handle,
-    driver: tokio_postgres::Config,
-) -> BoxFuture<'static, ConnectionResult<AsyncPgConnection>> {
-    let connecting = runtime.spawn(async move {
-        let (client, connection) = driver.connect(NoTls).await.map_err(bad_connection)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
-    });
-    async { connecting.await.map_err(bad_connection)? }.boxed()
 }
 
 fn bad_connection(cause: impl std::error::Error) -> ConnectionError {

@@ -14,7 +14,7 @@ use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_organizations::RbacConfig;
 use identsphere_settings::{self as settings, Settings, StoreLocation};
 use identsphere_store_memory::MemoryStore;
-use identsphere_store_postgres::{PgConfig, PgStore, SchemaName};
+use identsphere_store_postgres::{PgConfig, PgStore, Protection, SchemaName};
 use identsphere_store_sqlite::{SqliteOptions, SqliteStore};
 use identsphere_tokens::{KeyError, KeyPolicy, KeyVault};
 
@@ -49,6 +49,28 @@ pub(crate) async fn open_store(settings: &Settings) -> Result<Arc<dyn Store>, Fa
     let store = open.map_err(|source| Failure::StoreOpen { location: location.clone(), source })?;
     store.ping().await.map_err(|source| Failure::StoreAway { location, source })?;
     Ok(store)
+}
+
+/// What protects the connections to the database, if it is reached over a network.
+pub(crate) fn protection(settings: &Settings) -> Option<Protection> {
+    match &settings.store.location {
+        StoreLocation::Postgres(url) => PgConfig::new(url.clone()).protection().ok(),
+        StoreLocation::Sqlite(_) | StoreLocation::Memory => None,
+    }
+}
+
+/// What an operator should know of connections that are protected like this.
+pub(crate) fn warning(protection: Protection) -> Option<&'static str> {
+    match protection {
+        Protection::Local | Protection::Authenticated => None,
+        Protection::Encrypted => Some(
+            "nothing proves that it is the database that answers: whoever is on the way may read and change everything",
+        ),
+        Protection::None => Some(
+            "connections to the database may cross the network in the clear: whoever is on the way may read and change \
+             everything",
+        ),
+    }
 }
 
 /// Refuses a store whose schema is not up to date.

@@ -102,6 +102,7 @@ async fn examine(loaded: &Loaded) -> Vec<Finding> {
         )),
         Err(failure) => findings.push(Finding::failure("store", &failure)),
     }
+    findings.extend(checks::database(settings));
     findings.extend(checks::files(settings));
     findings.push(checks::hashing(settings).await);
     findings.extend(checks::mail(settings).await);

@@ -86,7 +86,8 @@ impl Failure {
         Some(match self {
             Self::Settings(_) => "`identsphere-server config --reference` explains every setting",
             Self::StoreOpen { .. } | Self::StoreAway { .. } => {
-                "check IDENTSPHERE_DATABASE_URL, and that the database is up and lets this user in"
+                "check IDENTSPHERE_DATABASE_URL, and that the database is up, lets this user in and, when asked for its \
+                 certificate, has one that fits"
             }
             Self::PendingMigrations(_) => "run `identsphere-server migrate up`",
             Self::KeyFile { .. } => "check its owner, its mode (0600) and its content",

@@ -32,6 +32,9 @@ pub(crate) async fn serve(loaded: Loaded, args: &ServeArgs) -> Result<(), Failur
     if matches!(settings.store.location, StoreLocation::Memory) {
         tracing::warn!("everything is kept in memory: it ends with this process, and no other node sees it");
     }
+    if let Some(warning) = compose::protection(&settings).and_then(compose::warning) {
+        tracing::warn!("{warning}");
+    }
     ready_schema(&*store, args).await?;
     let Composed { service, master_key, key_place } = compose::compose(&settings, store, mailer).await?;
     service.watch_clock().await.map_err(Failure::Prepare)?;

@@ -1,7 +1,8 @@
 //! A throw-away PostgreSQL server: real binaries, a directory of its own, gone with the test process.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -119,6 +120,26 @@ impl PostgresServer {
     /// Runs statements, each in a transaction of its own.
     pub fn run_sql(&self, statements: &[&str]) {
         run(&mut self.psql(statements));
+    }
+
+    /// Lets the server speak TLS with this certificate and its key (PEM) from now on. Whoever does not ask for it is
+    /// served in the clear as before. Cuts its connections.
+    ///
+    /// # Panics
+    /// When the server does not take them.
+    pub fn speak_tls(&self, certificate: &str, key: &str) {
+        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            fs::write(&path, content).unwrap_or_else(|e| fail(&format!("{name} is not written: {e}")));
+            fs::set_permissions(&path, Permissions::from_mode(0o600))
+                .unwrap_or_else(|e| fail(&format!("{name} stays readable: {e}")));
+            if is_root() {
+                run(Command::new("chown").arg("postgres:").arg(&path));
+            }
+        }
+        self.run_sql(&["ALTER SYSTEM SET ssl = on"]);
+        self.stop();
+        self.start_again();
     }
 
     /// Starts a client that runs statements on one connection; it ends with them, or when it is killed.

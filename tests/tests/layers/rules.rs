@@ -159,7 +159,7 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         crates: &[
             "diesel*",
             "libsqlite3-sys",
-            "tokio-postgres",
+            "tokio-postgres*",
             "deadpool*",
             "rusqlite",
             "sqlx*",
@@ -169,6 +169,12 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
         tests_in: &[],
         why: "no port returns rows, connections or driver errors, so only a store knows its driver; the end-to-end \
               tests read the tables as host applications do",
+    },
+    Outsider {
+        crates: &["rustls*"],
+        only_in: &["identsphere-store-postgres"],
+        tests_in: &[],
+        why: "whom a connection trusts is decided where the connection is made; elsewhere a proxy ends TLS",
     },
     Outsider {
         crates: &["rpds"],

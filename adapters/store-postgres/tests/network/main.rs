@@ -4,6 +4,7 @@
 
 mod faults;
 mod round_trips;
+mod tls;
 
 use identsphere_core::Schema;
 use identsphere_kernel::SecretString;

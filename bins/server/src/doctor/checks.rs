@@ -148,6 +148,19 @@ fn private(_: &'static str, _: &Path) -> Option<Finding> {
     None
 }
 
+/// Whether what crosses the network to the database is protected.
+pub(super) fn database(settings: &Settings) -> Option<Finding> {
+    let protection = compose::protection(settings)?;
+    Some(match compose::warning(protection) {
+        None => Finding::ok("database", "its connections stay on this machine, or it proves who it is"),
+        Some(warning) => Finding::warn(
+            "database",
+            warning,
+            "end IDENTSPHERE_DATABASE_URL with ?sslmode=verify-full, and &sslrootcert=FILE if its authority is your own",
+        ),
+    })
+}
+
 /// Whether a password can be hashed and checked, and how long it takes.
 pub(super) async fn hashing(settings: &Settings) -> Finding {
     /// Faster than this, guessing is cheap for whoever steals the table.

@@ -76,3 +76,21 @@ fn wrong_settings_are_all_there_is_to_say() {
     assert!(line(&ended, "settings").starts_with("fail"), "{}", ended.out);
     assert!(ended.out.contains("IDENTSPHERE_WORKERS = \"0\""), "{}", ended.out);
 }
+
+#[test]
+fn a_database_that_anybody_on_the_way_could_be_is_warned_of() {
+    for (parameters, grade, said) in [
+        ("", "warn", "in the clear"),
+        ("?sslmode=disable", "warn", "in the clear"),
+        ("?sslmode=require", "warn", "nothing proves"),
+        ("?sslmode=verify-full", "ok", "proves who it is"),
+    ] {
+        let url = format!("postgres://auth@db.invalid/auth{parameters}");
+        let machine = Machine::new()
+            .env("IDENTSPHERE_DATABASE_URL", &url)
+            .env("IDENTSPHERE_MASTER_KEY", "nxxC1wXoazH6dy7AE4hdtGAp85pM3gFWqzTvfJAbxWg=");
+        let ended = machine.run(&["doctor"]);
+        let line = line(&ended, "database");
+        assert!(line.starts_with(grade) && line.contains(said), "{url}\n{}{}", ended.out, ended.err);
+    }
+}
