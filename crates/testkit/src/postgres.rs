@@ -12,6 +12,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::ServerIdentity;
+
 /// Waits until the test process closes its end of the pipe, in whatever way it ends; then stops the server and
 /// removes its directory. `$@` is the command line of `pg_ctl`, `$DIRECTORY` what to remove.
 const SUPERVISOR: &str = r#"trap '' INT HUP TERM
@@ -122,13 +124,13 @@ impl PostgresServer {
         run(&mut self.psql(statements));
     }
 
-    /// Lets the server speak TLS with this certificate and its key (PEM) from now on. Whoever does not ask for it is
+    /// Lets the server speak TLS with this certificate from now on. Whoever does not ask for it is
     /// served in the clear as before. Cuts its connections.
     ///
     /// # Panics
     /// When the server does not take them.
-    pub fn speak_tls(&self, certificate: &str, key: &str) {
-        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+    pub fn speak_tls(&self, identity: &ServerIdentity) {
+        for (name, content) in [("server.crt", &identity.certificate), ("server.key", &identity.key)] {
             let path = self.data().join(name);
             fs::write(&path, content).unwrap_or_else(|e| fail(&format!("{name} is not written: {e}")));
             fs::set_permissions(&path, Permissions::from_mode(0o600))

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::ServerIdentity;
 
 /// A mail as it came over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,22 @@ pub enum Behaviour {
     HangUp(Stage),
 }
 
+/// When the server encrypts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// From the first byte (RFC 8314 §3.3).
+    Implicit,
+    /// After `STARTTLS` (RFC 3207), without which it takes no mail.
+    StartTls,
+}
+
+/// A connection, encrypted or not.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+type Stream = BufReader<Box<dyn Wire>>;
+
 /// The server. It stops when this is dropped.
 pub struct SmtpSink {
     address: SocketAddr,
@@ -60,6 +79,7 @@ pub struct SmtpSink {
 }
 
 struct Shared {
+    tls: Option<(Encryption, TlsAcceptor)>,
     behaviour: Mutex<Behaviour>,
     mails: watch::Sender<Vec<ReceivedMail>>,
     connections: watch::Sender<usize>,
@@ -76,11 +96,21 @@ enum Turn {
 
 impl SmtpSink {
     /// A server on a free port of this machine.
-    #[expect(clippy::unwrap_used, reason = "a test without its network cannot go on")]
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// The same, with TLS.
+    pub async fn start_with_tls(encryption: Encryption, identity: &ServerIdentity) -> Self {
+        Self::start_with(Some((encryption, TlsAcceptor::from(identity.server_config())))).await
+    }
+
+    #[expect(clippy::unwrap_used, reason = "a test without its network cannot go on")]
+    async fn start_with(tls: Option<(Encryption, TlsAcceptor)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
+            tls,
             behaviour: Mutex::new(Behaviour::Accept),
             mails: watch::Sender::default(),
             connections: watch::Sender::default(),
@@ -91,7 +121,7 @@ impl SmtpSink {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = serving.clone();
                 shared.connections.send_modify(|count| *count += 1);
-                tokio::spawn(async move { drop(shared.converse(stream).await) });
+                tokio::spawn(async move { drop(shared.serve(stream).await) });
             }
         });
         Self { address, shared, server }
@@ -144,19 +174,34 @@ impl Drop for SmtpSink {
 }
 
 impl Shared {
-    #[expect(clippy::unwrap_used, reason = "nobody panics while holding it")]
-    async fn converse(&self, stream: TcpStream) -> std::io::Result<()> {
-        let mut stream = BufReader::new(stream);
+    async fn serve(&self, stream: TcpStream) -> std::io::Result<()> {
+        let (wire, mut upgrade): (Box<dyn Wire>, _) = match &self.tls {
+            Some((Encryption::Implicit, tls)) => (Box::new(tls.accept(stream).await?), None),
+            Some((Encryption::StartTls, tls)) => (Box::new(stream), Some(tls)),
+            None => (Box::new(stream), None),
+        };
+        let mut stream = BufReader::new(wire);
         match self.turn(Stage::Greeting, &mut stream).await? {
             Turn::Continue => say(&mut stream, "220 sink ESMTP").await?,
             Turn::Replied | Turn::Over => return Ok(()),
         }
+        while self.converse(&mut stream, upgrade.is_some()).await?
+            && let Some(tls) = upgrade.take()
+        {
+            stream = BufReader::new(Box::new(tls.accept(stream.into_inner()).await?));
+        }
+        Ok(())
+    }
+
+    /// Talks until the client leaves, or asks for the encryption that it must ask for; whether it did.
+    #[expect(clippy::unwrap_used, reason = "nobody panics while holding it")]
+    async fn converse(&self, stream: &mut Stream, is_in_the_clear: bool) -> std::io::Result<bool> {
         let (mut from, mut to) = (String::new(), Vec::new());
         let mut line = String::new();
         loop {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
+                return Ok(false);
             }
             let command = line.trim_end().to_owned();
             self.commands.lock().unwrap().push(command.clone());
@@ -170,52 +215,63 @@ impl Shared {
                 _ => None,
             };
             if let Some(stage) = stage {
-                match self.turn(stage, &mut stream).await? {
+                match self.turn(stage, stream).await? {
                     Turn::Continue => {}
                     Turn::Replied => continue,
-                    Turn::Over => return Ok(()),
+                    Turn::Over => return Ok(false),
                 }
             }
             match verb.as_str() {
-                "EHLO" => say(&mut stream, "250-sink\r\n250 AUTH PLAIN LOGIN").await?,
-                "HELO" | "NOOP" => say(&mut stream, "250 sink").await?,
-                "AUTH" => say(&mut stream, "235 2.7.0 welcome").await?,
+                "EHLO" if is_in_the_clear => say(stream, "250-sink\r\n250 STARTTLS").await?,
+                "STARTTLS" if is_in_the_clear => {
+                    say(stream, "220 2.0.0 go ahead").await?;
+                    return Ok(true);
+                }
+                "AUTH" | "MAIL" | "RCPT" | "DATA" if is_in_the_clear => {
+                    say(stream, "530 5.7.0 STARTTLS first").await?;
+                }
+                "EHLO" => say(stream, "250-sink\r\n250 AUTH PLAIN LOGIN").await?,
+                "HELO" | "NOOP" => say(stream, "250 sink").await?,
+                "AUTH" => say(stream, "235 2.7.0 welcome").await?,
                 "MAIL" => {
                     (from, to) = (path(&command), Vec::new());
-                    say(&mut stream, "250 2.1.0 ok").await?;
+                    say(stream, "250 2.1.0 ok").await?;
                 }
                 "RCPT" => {
                     to.push(path(&command));
-                    say(&mut stream, "250 2.1.5 ok").await?;
+                    say(stream, "250 2.1.5 ok").await?;
                 }
                 "DATA" => {
-                    say(&mut stream, "354 go ahead").await?;
-                    let data = read_message(&mut stream).await?;
+                    say(stream, "354 go ahead").await?;
+                    let data = read_message(stream).await?;
                     let mail = ReceivedMail { from: from.clone(), to: std::mem::take(&mut to), data };
-                    match self.turn(Stage::Message, &mut stream).await? {
+                    match self.turn(Stage::Message, stream).await? {
                         Turn::Continue => {}
                         Turn::Replied => continue,
-                        Turn::Over => return Ok(()),
+                        Turn::Over => return Ok(false),
                     }
                     self.mails.send_modify(|mails| mails.push(mail));
-                    match self.turn(Stage::Kept, &mut stream).await? {
-                        Turn::Continue => say(&mut stream, "250 2.0.0 kept").await?,
+                    match self.turn(Stage::Kept, stream).await? {
+                        Turn::Continue => say(stream, "250 2.0.0 kept").await?,
                         Turn::Replied => {}
-                        Turn::Over => return Ok(()),
+                        Turn::Over => return Ok(false),
                     }
                 }
                 "RSET" => {
                     to.clear();
-                    say(&mut stream, "250 2.0.0 ok").await?;
+                    say(stream, "250 2.0.0 ok").await?;
                 }
-                "QUIT" => return say(&mut stream, "221 2.0.0 bye").await,
-                _ => say(&mut stream, "500 5.5.1 what?").await?,
+                "QUIT" => {
+                    say(stream, "221 2.0.0 bye").await?;
+                    return Ok(false);
+                }
+                _ => say(stream, "500 5.5.1 what?").await?,
             }
         }
     }
 
     #[expect(clippy::unwrap_used, reason = "nobody panics while holding it")]
-    async fn turn(&self, stage: Stage, stream: &mut BufReader<TcpStream>) -> std::io::Result<Turn> {
+    async fn turn(&self, stage: Stage, stream: &mut Stream) -> std::io::Result<Turn> {
         let behaviour = self.behaviour.lock().unwrap().clone();
         match behaviour {
             Behaviour::Stall(at) if at == stage => {
@@ -236,7 +292,7 @@ impl Shared {
     }
 }
 
-async fn say(stream: &mut BufReader<TcpStream>, reply: &str) -> std::io::Result<()> {
+async fn say(stream: &mut Stream, reply: &str) -> std::io::Result<()> {
     stream.write_all(format!("{reply}\r\n").as_bytes()).await?;
     stream.flush().await
 }
@@ -248,7 +304,7 @@ fn path(command: &str) -> String {
 }
 
 /// Up to the dot alone on its line (RFC 5321 §4.5.2).
-async fn read_message(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn read_message(stream: &mut Stream) -> std::io::Result<String> {
     let mut data = String::new();
     loop {
         let start = data.len();

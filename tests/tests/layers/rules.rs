@@ -171,8 +171,8 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
               tests read the tables as host applications do",
     },
     Outsider {
-        crates: &["rustls*"],
-        only_in: &["identsphere-store-postgres"],
+        crates: &["rustls*", "tokio-rustls", "rcgen"],
+        only_in: &["identsphere-store-postgres", "identsphere-testkit"],
         tests_in: &[],
         why: "whom a connection trusts is decided where the connection is made; elsewhere a proxy ends TLS",
     },

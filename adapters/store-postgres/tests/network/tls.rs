@@ -1,12 +1,9 @@
 //! The way to the server, encrypted and not, before servers that are who they should be and servers that are not.
 
-use std::fs;
-
 use identsphere_core::Schema;
 use identsphere_kernel::SecretString;
 use identsphere_store_postgres::{PgConfig, PgStore, Protection};
-use identsphere_testkit::{Durability, PostgresServer};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use identsphere_testkit::{Authority, Durability, PostgresServer};
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
 
@@ -103,28 +100,23 @@ async fn tables_are_made_over_an_encrypted_connection_too() {
 struct Scene {
     server: PostgresServer,
     directory: TempDir,
-    ours: CertifiedIssuer<'static, KeyPair>,
-    another: CertifiedIssuer<'static, KeyPair>,
+    ours: Authority,
+    another: Authority,
 }
 
 impl Scene {
     fn new() -> Self {
-        let scene = Self {
-            server: PostgresServer::start(Durability::Relaxed),
-            directory: TempDir::new().unwrap(),
-            ours: authority("ours"),
-            another: authority("another"),
-        };
-        fs::write(scene.authority_file(), scene.ours.pem()).unwrap();
-        scene
+        let server = PostgresServer::start(Durability::Relaxed);
+        let directory = TempDir::new().unwrap();
+        let (ours, another) = (Authority::new("ours"), Authority::new("another"));
+        ours.publish(directory.path());
+        Self { server, directory, ours, another }
     }
 
     /// Gives the server a certificate of this name.
     fn present(&self, name: &str, authority: &str) {
         let issuer = if authority == "ours" { &self.ours } else { &self.another };
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, issuer).unwrap();
-        self.server.speak_tls(&certificate.pem(), &key.serialize_pem());
+        self.server.speak_tls(&issuer.certify(name));
     }
 
     fn authority_file(&self) -> String {
@@ -157,11 +149,4 @@ impl Scene {
             "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1";
         client.query(asked, &[&application]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
-}
-
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
