@@ -213,6 +213,19 @@ macro_rules! __store_cases {
             nothing_is_lowered_without_the_commit
             of_many_who_remove_a_factor_each_session_is_ended_by_one
         }
+        sign_ins {
+            what_rests_on_a_user_as_they_are_begins
+            a_status_that_is_another_now_refuses_it
+            a_second_factor_that_came_or_went_refuses_it
+            another_password_refuses_what_rests_on_the_one_before
+            nothing_begins_for_whoever_is_unknown_or_gone
+            the_standing_of_another_user_is_nothing
+            what_the_transaction_changed_before_counts
+            a_refused_sign_in_leaves_nothing_of_its_transaction
+            of_a_sign_in_and_another_password_at_once_none_survives_the_other
+            of_a_sign_in_and_the_end_of_its_factor_at_once_none_survives_the_other
+            of_a_sign_in_and_the_end_of_its_account_at_once_none_survives_the_other
+        }
         rotation {
             the_leaf_is_exchanged_for_its_successor
             the_client_is_replaced_even_by_a_silent_one

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use identsphere_accounts::{
-    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, User, UserStatus,
-    tombstone,
+    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, Standing, User,
+    UserStatus, tombstone,
 };
 use identsphere_audit::{Actor, AuditEntry, AuditEvent};
 use identsphere_core::{AccountRecord, BucketKey, ProfileRecord, SignInRecord, Take, UserOrganization};
@@ -84,6 +84,13 @@ impl Data {
             row.password_hash = Some(new.clone());
             row.user.updated_at = at;
         }
+    }
+
+    /// That a user is as a sign-in found them.
+    pub(crate) fn demand(&self, user: UserId, standing: &Standing) -> Result<(), StoreError> {
+        let row = self.users.get(&user);
+        let holds = row.is_some_and(|row| standing.holds_for(&row.user, row.password_hash.as_ref()));
+        if holds { Ok(()) } else { Err(StoreError::Overtaken) }
     }
 
     pub(crate) fn require_user(&self, user: UserId) -> Result<(), StoreError> {
