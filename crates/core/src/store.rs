@@ -86,7 +86,7 @@ pub struct SignInRecord {
     pub user: User,
     /// The password, hashed; `None` for accounts that sign in otherwise.
     pub password_hash: Option<PasswordHash>,
-    /// Role in the home organisation; `None` when the user is no member of it.
+    /// Role in the home organisation; `None` when the user is no member of it, or it is deleted.
     pub role: Option<Role>,
 }
 
@@ -140,7 +140,7 @@ pub trait PrincipalStore: Send + Sync + 'static {
     async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError>;
 
     /// Who is behind this session at `now`: `None` unless the session is neither revoked nor past its end, the user is
-    /// active, and the user is a member of the session's organisation.
+    /// active, and the user is a member of the session's organisation, which is not deleted.
     async fn find_principal(
         &self,
         session: SessionId,

@@ -42,10 +42,12 @@ macro_rules! __store_cases {
             a_session_ends_exactly_at_its_end
             only_active_users_have_one
             only_members_have_one
+            no_member_of_a_deleted_organization_has_one
             the_role_is_that_of_the_sessions_organization
             roles_come_back_exactly_as_given
             a_sign_in_finds_users_of_every_status
             a_sign_in_finds_the_role_at_home
+            a_sign_in_finds_no_role_in_a_deleted_home
             a_sign_in_finds_users_by_their_ids_as_by_their_addresses
             a_passkey_finds_its_owner
             an_unknown_credential_finds_nobody
@@ -235,6 +237,7 @@ macro_rules! __store_cases {
             an_unknown_family_is_refused
             users_who_are_not_active_are_refused
             users_who_are_no_members_are_refused
+            members_of_deleted_organizations_are_refused
             a_long_chain_keeps_only_its_newest_leaf
             of_many_who_present_one_leaf_one_wins
             a_revocation_beats_every_rotation

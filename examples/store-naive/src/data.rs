@@ -156,7 +156,7 @@ impl Data {
 
     pub(crate) fn sign_in_of(&self, user: UserId) -> Option<SignInRecord> {
         let UserRow { user, password_hash, .. } = self.users.get(&user)?.clone();
-        let role = self.role(user.id, user.home_organization).cloned();
+        let role = self.live_role(user.id, user.home_organization).cloned();
         Some(SignInRecord { user, password_hash, role })
     }
 
@@ -189,6 +189,11 @@ impl Data {
             })
         });
         accounts.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    /// The same, unless the organisation is deleted: nobody signs in to it any more.
+    pub(crate) fn live_role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
+        self.role(user, organization).filter(|_| !self.deleted_organizations.contains(&organization))
     }
 
     pub(crate) fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
