@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
-use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits};
+use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits, Store};
 use identsphere_crypto::{HashScheme, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::keys::RepeatingVault;
 use crate::serve::{Framework, Server};
 use crate::stores::{Data, Engine};
-use crate::{Answer, Caller, claims, unique};
+use crate::{Answer, Caller, Watched, claims, unique};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
@@ -85,8 +85,8 @@ impl App {
     pub async fn start(framework: Framework, engine: Engine) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let data = Arc::new(Data::create(engine, 0));
-        let mailer = data.mailbox.clone();
-        Self::node(framework, data, clock, mailer, None).await
+        let (mailer, store) = (data.mailbox.clone(), data.open());
+        Self::node(framework, data, store, clock, mailer, None).await
     }
 
     /// The kind of store.
@@ -107,8 +107,8 @@ impl App {
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
     pub async fn impostor(&self) -> Self {
         let data = Arc::new(Data::create(Engine::Memory, 3));
-        let mailer = data.mailbox.clone();
-        Self::node(self.framework, data, self.clock.clone(), mailer, Some(self.origin.clone())).await
+        let (mailer, store) = (data.mailbox.clone(), data.open());
+        Self::node(self.framework, data, store, self.clock.clone(), mailer, Some(self.origin.clone())).await
     }
 
     /// Another node on the same store, with connections of its own.
@@ -119,12 +119,22 @@ impl App {
     /// Another node that hands its mail to somebody else than the mailbox.
     pub async fn another_node_mailing_by(&self, mailer: Arc<dyn Mailer>) -> Self {
         let (data, clock) = (self.data.clone(), self.clock.clone());
-        Self::node(self.framework, data, clock, mailer, Some(self.origin.clone())).await
+        let store = data.open();
+        Self::node(self.framework, data, store, clock, mailer, Some(self.origin.clone())).await
+    }
+
+    /// Another node, and its store, which can keep it waiting.
+    pub async fn another_node_watched(&self) -> (Self, Arc<Watched>) {
+        let (data, clock) = (self.data.clone(), self.clock.clone());
+        let (mailer, store) = (data.mailbox.clone(), Arc::new(Watched::new(data.open())));
+        let origin = Some(self.origin.clone());
+        (Self::node(self.framework, data, store.clone(), clock, mailer, origin).await, store)
     }
 
     async fn node(
         framework: Framework,
         data: Arc<Data>,
+        store: Arc<dyn Store>,
         clock: Arc<ManualClock>,
         mailer: Arc<dyn Mailer>,
         origin: Option<String>,
@@ -132,7 +142,7 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let origin = origin.unwrap_or_else(|| format!("http://{address}"));
-        let service = Arc::new(IdentSphere::new(ports(&data, mailer, clock.clone()), policy(&origin)));
+        let service = Arc::new(IdentSphere::new(ports(&data, store, mailer, clock.clone()), policy(&origin)));
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
         let mail = Arc::new(outbox(&origin, clock.clone()));
@@ -208,11 +218,11 @@ fn page_of(origin: &str) -> String {
     origin.replace("127.0.0.1", "localhost")
 }
 
-fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
+fn ports(data: &Data, store: Arc<dyn Store>, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 2 };
     Ports {
-        store: data.open(),
+        store,
         hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
         vault: Arc::new(RepeatingVault::new(
             Arc::new(RsaVault::new(RsaSize::Bits2048, &data.master, Arc::new(OsRandom))),

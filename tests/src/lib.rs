@@ -11,6 +11,7 @@ mod passkeys;
 mod second_factor;
 mod serve;
 mod stores;
+mod watched;
 
 pub use app::{App, BearerSession, NATIVE_APP, PASSWORD, run};
 pub use factors::{Authenticator, Enrolled, PERIOD, mfa_token};
@@ -20,6 +21,7 @@ pub use passkeys::{Holder, begin_sign_in, change_bytes, change_client_data, end_
 pub use second_factor::SecondFactor;
 pub use serve::Framework;
 pub use stores::Engine;
+pub use watched::{Meanwhile, Watched};
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

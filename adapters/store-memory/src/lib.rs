@@ -24,6 +24,7 @@ mod profiles;
 mod proofs;
 mod schema;
 mod sessions;
+mod sign_ins;
 mod trust;
 mod tx;
 mod users;

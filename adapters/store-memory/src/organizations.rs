@@ -36,6 +36,11 @@ impl Organizations {
         self.memberships.get(&(user, organization)).map(|membership| &membership.role)
     }
 
+    /// The same, unless the organisation is deleted: nobody signs in to it any more.
+    pub(crate) fn live_role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
+        self.role(user, organization).filter(|_| !self.deleted.contains(&organization))
+    }
+
     /// The organisations that a user belongs to, in the order of joining.
     pub(crate) fn of_user(&self, user: UserId) -> Vec<UserOrganization> {
         let theirs = self.by_user.get(&user).into_iter().flatten();

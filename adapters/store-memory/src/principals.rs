@@ -16,7 +16,7 @@ impl State {
         SignInRecord {
             user: user.clone(),
             password_hash: password_hash.clone(),
-            role: self.organizations.role(user.id, user.home_organization).cloned(),
+            role: self.organizations.live_role(user.id, user.home_organization).cloned(),
         }
     }
 
@@ -29,7 +29,7 @@ impl State {
     fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
         let session = self.sessions.live(session, now)?;
         let user = &self.users.get(session.user)?.user;
-        let role = self.organizations.role(user.id, session.organization)?;
+        let role = self.organizations.live_role(user.id, session.organization)?;
         (user.status == UserStatus::Active).then(|| Principal {
             user: user.clone(),
             session: session.clone(),

@@ -140,7 +140,7 @@ impl Sessions {
 }
 
 impl State {
-    fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+    pub(crate) fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
         if self.users.get(session.user).is_none() || !self.organizations.contains(session.organization) {
             return Err(dangling("a session of nobody or nowhere"));
         }
@@ -174,11 +174,6 @@ impl SessionStore for MemoryStore {
 
 #[async_trait]
 impl SessionRepo for MemoryTx {
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
-        let outcome = self.state.insert_session(session);
-        self.written(outcome)
-    }
-
     async fn revoke(
         &mut self,
         session: SessionId,

@@ -26,6 +26,15 @@ struct PendingRecord {
 }
 
 impl Trust {
+    pub(crate) fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
+        let hash = *pending.hash.as_bytes();
+        if self.pending.contains_key(&hash) {
+            return Err(conflict("mfa_challenges_pkey"));
+        }
+        self.pending.insert_mut(hash, PendingRecord { pending: pending.clone(), attempts: 0 });
+        Ok(())
+    }
+
     fn count_attempt(&mut self, hash: &TokenHash, now: Timestamp) -> PendingAttempt {
         let record = self.pending.get_mut(hash.as_bytes());
         match record.filter(|record| now < record.pending.expires_at) {
@@ -103,17 +112,6 @@ impl Trust {
 
 #[async_trait]
 impl PendingRepo for MemoryTx {
-    async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
-        let outcome = self.state.known(pending.user).and_then(|()| {
-            let is_new = !self.state.trust.pending.contains_key(pending.hash.as_bytes());
-            if is_new { Ok(()) } else { Err(conflict("mfa_challenges_pkey")) }
-        });
-        self.written(outcome)?;
-        let record = PendingRecord { pending: pending.clone(), attempts: 0 };
-        self.state.trust.pending.insert_mut(*pending.hash.as_bytes(), record);
-        Ok(())
-    }
-
     async fn take_pending(&mut self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
         let pending = &mut self.state.trust.pending;
         let is_open = pending.get(hash.as_bytes()).is_some_and(|record| now < record.pending.expires_at);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
 use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
@@ -69,6 +69,10 @@ impl Tx for MemoryTx {
     }
 
     fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
         self
     }
 

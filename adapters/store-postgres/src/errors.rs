@@ -22,6 +22,9 @@ const CONSTRAINTS: [&str; 15] = [
     "outbox_pkey",
 ];
 
+/// The columns whose value is an owner in a standing ([`sign_ins`](crate::sign_ins)), and NULL without one.
+const OWNERS: [(&str, &str); 2] = [("user_sessions", "user_id"), ("mfa_challenges", "user_id")];
+
 /// What an error of the driver means to a caller.
 ///
 /// The driver does not hand on the SQLSTATE of errors without a kind of their own (a deadlock, a timeout, a server that
@@ -50,6 +53,7 @@ fn database(
     information: Box<dyn DatabaseErrorInformation + Send + Sync>,
 ) -> StoreError {
     let conflict = information.constraint_name().and_then(known);
+    let is_overtaken = OWNERS.map(Some).contains(&information.table_name().zip(information.column_name()));
     let is_deadlock = information.message() == "deadlock detected";
     let error = Error::DatabaseError(kind, information);
     match kind {
@@ -57,6 +61,7 @@ fn database(
             Some(constraint) => StoreError::Conflict { constraint },
             None => StoreError::corrupt(error),
         },
+        DatabaseErrorKind::NotNullViolation if is_overtaken => StoreError::Overtaken,
         DatabaseErrorKind::SerializationFailure => StoreError::retry(error),
         DatabaseErrorKind::Unknown if is_deadlock => StoreError::retry(error),
         DatabaseErrorKind::ForeignKeyViolation

@@ -32,6 +32,7 @@ mod profiles;
 mod proofs;
 mod schema;
 mod sessions;
+mod sign_ins;
 mod tables;
 mod tls;
 mod trust;

@@ -21,7 +21,8 @@ use crate::PgStore;
 use crate::passkeys::{PasskeyRow, user_handle};
 use crate::sessions::SessionRow;
 use crate::tables::{
-    organization_memberships as memberships, user_passkeys as passkeys, user_sessions as sessions, users,
+    organization_memberships as memberships, organizations, user_passkeys as passkeys,
+    user_sessions as sessions, users,
 };
 use crate::users::UserRow;
 
@@ -78,6 +79,8 @@ impl PrincipalStore for PgStore {
         let query = sessions::table
             .inner_join(users::table.on(users::id.eq(sessions::user_id)))
             .inner_join(memberships::table.on(same_member))
+            .inner_join(organizations::table.on(organizations::id.eq(sessions::organization_id)))
+            .filter(organizations::deleted_at.is_null())
             .filter(sessions::id.eq(session.as_uuid()))
             .filter(sessions::revoked_at.is_null())
             .filter(sessions::expires_at.gt(now.to_chrono()))
@@ -100,12 +103,13 @@ impl PrincipalStore for PgStore {
     }
 }
 
-/// Users, each with the membership in their home organisation if they have it.
+/// Users, each with the membership in their home organisation if they have it, and with that organisation if it still is.
 #[auto_type]
 fn sign_ins() -> _ {
     let at_home =
         memberships::user_id.eq(users::id).and(memberships::organization_id.eq(users::organization_id));
-    users::table.left_join(memberships::table.on(at_home))
+    let home = organizations::id.eq(users::organization_id).and(organizations::deleted_at.is_null());
+    users::table.left_join(memberships::table.on(at_home)).left_join(organizations::table.on(home))
 }
 
 #[derive(Queryable, Selectable)]
@@ -116,6 +120,8 @@ struct SignInRow {
     password_hash: Option<String>,
     #[diesel(select_expression = memberships::role.nullable())]
     role: Option<String>,
+    #[diesel(select_expression = organizations::id.nullable())]
+    home: Option<Uuid>,
 }
 
 impl TryFrom<SignInRow> for SignInRecord {
@@ -125,7 +131,7 @@ impl TryFrom<SignInRow> for SignInRecord {
         Ok(Self {
             user: row.user.try_into()?,
             password_hash: row.password_hash.map(PasswordHash::new),
-            role: row.role.map(Role::new),
+            role: row.home.and(row.role).map(Role::new),
         })
     }
 }
@@ -191,8 +197,9 @@ impl QueryFragment<Pg> for RotateRefresh {
         out.push_sql(", user_agent = ");
         out.push_bind_param::<Nullable<Text>, _>(&self.user_agent)?;
         out.push_sql(
-            " FROM users, organization_memberships \
-             WHERE users.id = user_sessions.user_id AND users.status = 'active' \
+            " FROM users, organization_memberships, organizations \
+             WHERE organizations.id = user_sessions.organization_id AND organizations.deleted_at IS NULL \
+             AND users.id = user_sessions.user_id AND users.status = 'active' \
              AND organization_memberships.user_id = user_sessions.user_id \
              AND organization_memberships.organization_id = user_sessions.organization_id \
              AND user_sessions.revoked_at IS NULL AND user_sessions.expires_at > ",

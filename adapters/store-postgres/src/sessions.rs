@@ -67,11 +67,6 @@ impl SessionStore for PgStore {
 
 #[async_trait]
 impl SessionRepo for PgTx {
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
-        self.hold(diesel::insert_into(sessions::table).values(SessionRow::from(session)));
-        Ok(())
-    }
-
     async fn revoke(
         &mut self,
         session: SessionId,
@@ -211,6 +206,8 @@ struct DroppedRow {
 #[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub(crate) struct SessionRow {
     id: Uuid,
+    /// Inserted by what makes sure of them.
+    #[diesel(skip_insertion)]
     user_id: Uuid,
     organization_id: Uuid,
     auth_method: String,

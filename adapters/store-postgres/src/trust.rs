@@ -26,11 +26,6 @@ const ATTEMPTS: i32 = PendingSignIn::ATTEMPTS.cast_signed();
 
 #[async_trait]
 impl PendingRepo for PgTx {
-    async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
-        self.hold(diesel::insert_into(challenges::table).values(PendingRow::from(pending)));
-        Ok(())
-    }
-
     async fn take_pending(&mut self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
         let with_hash = challenges::table.filter(challenges::token_hash.eq(hash.as_bytes().to_vec()));
         let owner = users::table.filter(users::id.eq_any(with_hash.clone().select(challenges::user_id)));
@@ -182,8 +177,10 @@ impl TrustStore for PgStore {
 
 #[derive(Insertable, QueryableByName)]
 #[diesel(table_name = challenges, treat_none_as_default_value = false)]
-struct PendingRow {
+pub(crate) struct PendingRow {
     token_hash: Vec<u8>,
+    /// Inserted by what makes sure of them.
+    #[diesel(skip_insertion)]
     user_id: Uuid,
     first_factor: String,
     passkey_id: Option<Uuid>,

@@ -22,7 +22,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, MaybeDone, join, maybe_done};
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
 use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
@@ -108,6 +108,10 @@ impl Tx for PgTx {
     }
 
     fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
         self
     }
 

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use identsphere_accounts::{CodeChallenge, EmailVerification, PasswordReset, VerificationKind};
+use identsphere_accounts::{
+    CodeChallenge, EmailVerification, PasswordReset, Standing, User, VerificationKind,
+};
 use identsphere_core::{Schema, Store, Tx};
 use identsphere_factors::PasskeyStore;
 use identsphere_factors::passkey::Passkey;
@@ -34,19 +36,45 @@ async fn transactions_about_one_user_never_wait_crosswise() {
         for act in ACTS {
             for _ in 0..2 {
                 let (store, person) = (store.clone(), Arc::clone(&person));
-                let session = world.session(&person.account.user);
-                running.spawn(async move { person.act(act, &store, &session).await });
+                let begun = Begun {
+                    session: world.session(&person.account.user),
+                    question: world.pending_sign_in(&person.account.user),
+                };
+                running.spawn(async move { person.act(act, &store, &begun).await });
             }
         }
         for outcome in running.join_all().await {
-            outcome.unwrap();
+            assert!(matches!(outcome, Ok(()) | Err(StoreError::Overtaken)), "{outcome:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn sign_ins_of_one_user_do_not_wait_for_each_other() {
+    let world = World::default();
+    let store = migrated().await;
+    let account = world.account();
+    account.save(&store).await.unwrap();
+    let (user, standing, now) = (&account.user, Standing::of(&account.user), world.now());
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let session = world.session(user);
+        let mut tx = store.begin().await.unwrap();
+        tx.sign_ins().begin_session(&session, &standing).await.unwrap();
+        // A question, so that the server has all of it before the next one comes.
+        assert!(tx.sessions().revoke(session.id, user.id, RevocationReason::Logout, now).await.unwrap());
+        open.push(tx);
+    }
+    for tx in open {
+        tx.commit().await.unwrap();
     }
 }
 
 /// What is done in a transaction of its own, whether or not it comes in time.
 #[derive(Debug, Clone, Copy)]
 enum Act {
+    SignIn,
+    AskForSecondFactor,
     SignInWithCode,
     SignInWithRecoveryCode,
     SignInFromTrustedBrowser,
@@ -62,7 +90,9 @@ enum Act {
     DeleteAccount,
 }
 
-const ACTS: [Act; 13] = [
+const ACTS: [Act; 15] = [
+    Act::SignIn,
+    Act::AskForSecondFactor,
     Act::SignInWithCode,
     Act::SignInWithRecoveryCode,
     Act::SignInFromTrustedBrowser,
@@ -78,11 +108,18 @@ const ACTS: [Act; 13] = [
     Act::DeleteAccount,
 ];
 
+/// What a sign-in would begin.
+struct Begun {
+    session: Session,
+    question: PendingSignIn,
+}
+
 /// Somebody with one of everything.
 struct Person {
     account: Account,
     now: Timestamp,
     session: Session,
+    device: TokenHash,
     sealed: Vec<u8>,
     code: TokenHash,
     pending: PendingSignIn,
@@ -101,6 +138,7 @@ impl Person {
         let person = Self {
             now: world.now(),
             session: world.session(&account.user),
+            device: world.token_hash(),
             sealed: world.sealed_secret(),
             code: world.token_hash(),
             pending: world.pending_sign_in(&account.user),
@@ -116,11 +154,11 @@ impl Person {
         person.account.save(store).await?;
         store.claim_handle(user, &world.user_handle()).await?;
         let mut tx = store.begin().await?;
-        tx.sessions().insert(&person.session).await?;
+        tx.sign_ins().begin_session(&person.session, &Standing::of(&person.account.user)).await?;
         tx.factors().set_up_authenticator(user, &person.sealed, now).await?;
         tx.factors().confirm_authenticator(user, &person.sealed, STEP, now).await?;
         tx.factors().replace_recovery_codes(user, &[person.code], now).await?;
-        tx.pending().put_pending(&person.pending).await?;
+        tx.sign_ins().put_pending(&person.pending, &person.standing()).await?;
         tx.trust().insert_trusted(&person.browser).await?;
         tx.passkeys().insert_passkey(&person.passkey).await?;
         tx.proofs().put_code(&person.mailed).await?;
@@ -137,27 +175,39 @@ impl Person {
         tx.trust().remove_all_trusted(user).await
     }
 
-    async fn act(&self, act: Act, store: &PgStore, session: &Session) -> Result<(), StoreError> {
+    /// How their sign-ins find them, until somebody changes it.
+    fn standing(&self) -> Standing {
+        Standing::of(&User { mfa_enabled: true, ..self.account.user.clone() })
+    }
+
+    async fn act(&self, act: Act, store: &PgStore, begun: &Begun) -> Result<(), StoreError> {
         let (user, now) = (self.account.user.id, self.now);
+        let (standing, session) = (self.standing(), &begun.session);
         let mut tx = store.begin().await?;
         match act {
+            Act::SignIn => {
+                let by_password = standing.with_password(self.account.password_hash.clone().unwrap());
+                tx.sign_ins().begin_session(session, &by_password).await?;
+                tx.outbox().greet_browser(user, &self.device, now, None).await?;
+            }
+            Act::AskForSecondFactor => tx.sign_ins().put_pending(&begun.question, &standing).await?,
             Act::SignInWithCode => {
                 tx.pending().take_pending(&self.pending.hash, now).await?;
                 tx.factors().advance_step(user, &self.sealed, NEXT_STEP).await?;
-                tx.sessions().insert(session).await?;
+                tx.sign_ins().begin_session(session, &standing).await?;
             }
             Act::SignInWithRecoveryCode => {
                 tx.pending().take_pending(&self.pending.hash, now).await?;
                 tx.factors().take_recovery_code(user, &self.code).await?;
-                tx.sessions().insert(session).await?;
+                tx.sign_ins().begin_session(session, &standing).await?;
             }
             Act::SignInFromTrustedBrowser => {
                 tx.trust().rotate_trusted(&self.rotation).await?;
-                tx.sessions().insert(session).await?;
+                tx.sign_ins().begin_session(session, &standing).await?;
             }
             Act::SignInWithPasskey => {
                 tx.passkeys().use_passkey(self.passkey.id, 2, true, now).await?;
-                tx.sessions().insert(session).await?;
+                tx.sign_ins().begin_session(session, &standing).await?;
             }
             Act::StepUp => {
                 let (passkey, factor) = (self.passkey.id, SecondFactor::Passkey);
@@ -177,7 +227,7 @@ impl Person {
             Act::SignInWithMailedCode => {
                 tx.proofs().take_code(user, &self.mailed.hash, now).await?;
                 tx.users().prove_mailbox(user, self.account.user.email.key(), now).await?;
-                tx.sessions().insert(session).await?;
+                tx.sign_ins().begin_session(session, &standing).await?;
             }
             Act::ConfirmAddress => {
                 tx.proofs().take_verification(&self.verification.hash, now).await?;
@@ -204,6 +254,7 @@ impl Person {
                 tx.sessions().delete_all(user).await?;
                 tx.pending().void_pending(user).await?;
                 tx.trust().remove_all_trusted(user).await?;
+                tx.outbox().forget_browsers(user).await?;
                 tx.factors().remove_authenticator(user, now).await?;
                 tx.passkeys().remove_all_passkeys(user, now).await?;
             }

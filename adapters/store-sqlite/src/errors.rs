@@ -32,6 +32,9 @@ pub(crate) fn store_error(error: Error) -> StoreError {
     if let Some(constraint) = violated_rule(&error) {
         return StoreError::Conflict { constraint };
     }
+    if is_overtaken(&error) {
+        return StoreError::Overtaken;
+    }
     if is_busy(&error) {
         return StoreError::retry(error);
     }
@@ -51,6 +54,14 @@ fn violated_rule(error: &Error) -> Option<&'static str> {
     let Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information) = error else { return None };
     let columns = information.message().strip_prefix("UNIQUE constraint failed: ")?;
     RULES.iter().find(|(of, _)| *of == columns).map(|(_, rule)| *rule)
+}
+
+/// Whether the owner of a row, who was to be in a standing ([`sign_ins`](crate::sign_ins)), is not.
+fn is_overtaken(error: &Error) -> bool {
+    const COLUMNS: [&str; 2] = ["user_sessions.user_id", "mfa_challenges.user_id"];
+    let Error::DatabaseError(DatabaseErrorKind::NotNullViolation, information) = error else { return false };
+    let column = information.message().strip_prefix("NOT NULL constraint failed: ");
+    column.is_some_and(|column| COLUMNS.contains(&column))
 }
 
 /// Whether another connection, of this process or another, holds the file. The driver knows no kind for it: what
@@ -85,6 +96,17 @@ mod tests {
         for (columns, rule) in RULES {
             let text = format!("UNIQUE constraint failed: {columns}");
             assert!(failure(DatabaseErrorKind::UniqueViolation, &text).is_conflict(rule));
+        }
+    }
+
+    #[test]
+    fn an_owner_who_changed_meanwhile_is_no_corruption() {
+        for (column, is_overtaken) in
+            [("user_sessions.user_id", true), ("mfa_challenges.user_id", true), ("user_sessions.aal", false)]
+        {
+            let text = format!("NOT NULL constraint failed: {column}");
+            let error = failure(DatabaseErrorKind::NotNullViolation, &text);
+            assert_eq!(matches!(error, StoreError::Overtaken), is_overtaken, "{error:?}");
         }
     }
 

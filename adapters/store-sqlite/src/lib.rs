@@ -30,6 +30,7 @@ mod profiles;
 mod proofs;
 mod schema;
 mod sessions;
+mod sign_ins;
 mod tables;
 mod trust;
 mod tx;

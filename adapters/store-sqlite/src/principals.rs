@@ -15,7 +15,7 @@ use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, SecondF
 
 use crate::SqliteStore;
 use crate::passkeys::PasskeyRow;
-use crate::tables::{organization_memberships, user_passkeys, user_sessions, users};
+use crate::tables::{organization_memberships, organizations, user_passkeys, user_sessions, users};
 use crate::values::{AsBytes, AsNumber, AsText};
 
 #[async_trait]
@@ -72,9 +72,16 @@ fn at_home() -> _ {
         .and(organization_memberships::organization_id.eq(users::organization_id))
 }
 
+/// Which organisation of a user is the one at home, if it still is.
+#[diesel::dsl::auto_type]
+fn home() -> _ {
+    organizations::id.eq(users::organization_id).and(organizations::deleted_at.is_null())
+}
+
 fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<Option<SignInRecord>> {
     let found = users::table
         .left_join(organization_memberships::table.on(at_home()))
+        .left_join(organizations::table.on(home()))
         .filter(users::email_key.eq(email.as_str()))
         .select(SignInRow::as_select())
         .get_result(connection)
@@ -85,6 +92,7 @@ fn sign_in(connection: &mut SqliteConnection, email: &EmailKey) -> QueryResult<O
 fn sign_in_of(connection: &mut SqliteConnection, user: UserId) -> QueryResult<Option<SignInRecord>> {
     let found = users::table
         .left_join(organization_memberships::table.on(at_home()))
+        .left_join(organizations::table.on(home()))
         .filter(users::id.eq(AsBytes(user)))
         .select(SignInRow::as_select())
         .get_result(connection)
@@ -99,6 +107,7 @@ fn passkey_sign_in(
     let found = user_passkeys::table
         .inner_join(users::table.on(users::id.eq(user_passkeys::user_id)))
         .left_join(organization_memberships::table.on(at_home()))
+        .left_join(organizations::table.on(home()))
         .filter(user_passkeys::credential_id.eq(AsBytes(credential)))
         .filter(users::passkey_handle.is_not_null())
         .select((SignInRow::as_select(), PasskeyRow::as_select(), users::passkey_handle.assume_not_null()))
@@ -122,6 +131,8 @@ fn principal(
     let found = user_sessions::table
         .inner_join(users::table.on(users::id.eq(user_sessions::user_id)))
         .inner_join(organization_memberships::table.on(here))
+        .inner_join(organizations::table.on(organizations::id.eq(user_sessions::organization_id)))
+        .filter(organizations::deleted_at.is_null())
         .filter(user_sessions::id.eq(AsBytes(session)))
         .filter(user_sessions::revoked_at.is_null())
         .filter(user_sessions::expires_at.gt(AsText(now)))
@@ -168,6 +179,8 @@ struct SignInRow {
     password_hash: Option<String>,
     #[diesel(select_expression = organization_memberships::role.nullable())]
     role: Option<String>,
+    #[diesel(select_expression = organizations::id.nullable())]
+    home: Option<AsBytes<OrganizationId>>,
 }
 
 impl From<SignInRow> for SignInRecord {
@@ -175,7 +188,7 @@ impl From<SignInRow> for SignInRecord {
         Self {
             user: row.user.into(),
             password_hash: row.password_hash.map(PasswordHash::new),
-            role: row.role.map(Role::new),
+            role: row.home.and(row.role).map(Role::new),
         }
     }
 }

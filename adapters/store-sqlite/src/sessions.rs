@@ -74,36 +74,6 @@ impl SessionStore for SqliteStore {
 
 #[async_trait]
 impl SessionRepo for SqliteTx {
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
-        let session = session.clone();
-        self.hold(move |connection| {
-            diesel::insert_into(user_sessions::table)
-                .values((
-                    user_sessions::id.eq(AsBytes(session.id)),
-                    user_sessions::user_id.eq(AsBytes(session.user)),
-                    user_sessions::organization_id.eq(AsBytes(session.organization)),
-                    user_sessions::auth_method.eq(AsText(session.auth_method)),
-                    user_sessions::aal.eq(AsText(session.aal)),
-                    user_sessions::auth_time.eq(AsText(session.auth_time)),
-                    (
-                        user_sessions::second_factor.eq(session.second_factor.map(AsText)),
-                        user_sessions::passkey_id.eq(session.passkey.map(AsBytes)),
-                        user_sessions::mfa_verified_at.eq(session.mfa_verified_at.map(AsText)),
-                    ),
-                    user_sessions::refresh_hash.eq(AsBytes(session.leaf.hash)),
-                    user_sessions::refresh_generation.eq(AsNumber(session.leaf.generation)),
-                    user_sessions::refresh_issued_at.eq(AsText(session.leaf.issued_at)),
-                    user_sessions::ip_address.eq(session.client.ip_address.map(AsText)),
-                    user_sessions::user_agent.eq(session.client.user_agent),
-                    user_sessions::created_at.eq(AsText(session.created_at)),
-                    user_sessions::last_active_at.eq(AsText(session.last_active_at)),
-                    user_sessions::expires_at.eq(AsText(session.expires_at)),
-                ))
-                .execute(connection)
-                .map(drop)
-        })
-    }
-
     async fn revoke(
         &mut self,
         session: SessionId,

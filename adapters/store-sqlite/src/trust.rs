@@ -17,25 +17,6 @@ use crate::values::{AsBytes, AsText};
 
 #[async_trait]
 impl PendingRepo for SqliteTx {
-    async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
-        let pending = pending.clone();
-        self.hold(move |connection| {
-            diesel::insert_into(mfa_challenges::table)
-                .values((
-                    mfa_challenges::token_hash.eq(AsBytes(pending.hash)),
-                    mfa_challenges::user_id.eq(AsBytes(pending.user)),
-                    mfa_challenges::first_factor.eq(AsText(pending.first_factor)),
-                    mfa_challenges::passkey_id.eq(pending.passkey.map(AsBytes)),
-                    mfa_challenges::browser.eq(pending.browser.map(AsBytes)),
-                    mfa_challenges::attempts.eq(0),
-                    mfa_challenges::created_at.eq(AsText(pending.created_at)),
-                    mfa_challenges::expires_at.eq(AsText(pending.expires_at)),
-                ))
-                .execute(connection)
-                .map(drop)
-        })
-    }
-
     async fn take_pending(&mut self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
         let taken = diesel::delete(mfa_challenges::table)
             .filter(mfa_challenges::token_hash.eq(AsBytes(*hash)))

@@ -12,7 +12,7 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use identsphere_accounts::{ProofRepo, UserRepo};
 use identsphere_audit::AuditRepo;
-use identsphere_core::{OutboxRepo, RateLimitRepo, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Tx};
 use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::StoreError;
 use identsphere_organizations::OrganizationRepo;
@@ -90,6 +90,10 @@ impl Tx for SqliteTx {
     }
 
     fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
         self
     }
 

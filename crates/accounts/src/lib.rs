@@ -10,6 +10,7 @@ mod password;
 mod ports;
 mod profile;
 mod proof;
+mod standing;
 mod user;
 
 pub use password::{Password, PasswordError, PasswordHash};
@@ -19,4 +20,5 @@ pub use profile::{
     ProfileChange, ReplacedAvatar, tombstone,
 };
 pub use proof::{CodeChallenge, CodeKey, EmailVerification, PasswordReset, SignInCode, VerificationKind};
+pub use standing::Standing;
 pub use user::{DisplayName, FieldError, User, UserStatus};

@@ -1,11 +1,12 @@
 //! What becomes of a question for mail once it is looked up who asked.
 
-use identsphere_accounts::{CodeChallenge, PasswordReset, SignInCode, User, UserStatus};
+use identsphere_accounts::{CodeChallenge, PasswordReset, SignInCode, User};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{MailId, OpaqueToken, TokenPurpose};
 
 use crate::events::{EventExt, Resource};
 use crate::post::{Question, Wanted};
+use crate::sign_in::Admitted;
 use crate::{Error, IdentSphere, MailContent, MailSecret};
 
 impl IdentSphere {
@@ -13,12 +14,10 @@ impl IdentSphere {
     /// settled with it: nobody gets two codes for one question.
     pub(crate) async fn answer(&self, entry: MailId, question: &Question) -> Result<(), Error> {
         let record = self.store().find_sign_in(&question.email()).await?;
-        let may_sign_in =
-            record.filter(|record| record.user.status == UserStatus::Active && record.role.is_some());
-        match may_sign_in {
-            Some(record) => match question.wanted {
-                Wanted::SignInCode => self.send_code(entry, question, &record.user).await,
-                Wanted::PasswordReset => self.send_reset(entry, question, &record.user).await,
+        match record.and_then(Admitted::of) {
+            Some(Admitted { user, .. }) => match question.wanted {
+                Wanted::SignInCode => self.send_code(entry, question, &user).await,
+                Wanted::PasswordReset => self.send_reset(entry, question, &user).await,
             },
             None => {
                 let mut tx = self.store().begin().await?;

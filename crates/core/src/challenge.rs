@@ -1,16 +1,15 @@
 //! The second factor of a sign-in that waits for it.
 
-use identsphere_accounts::{User, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{OpaqueToken, TokenPurpose, UserId};
-use identsphere_organizations::Role;
 use identsphere_sessions::{ClientInfo, PendingAttempt, PendingSignIn};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
 use crate::post::NEWS_LIFETIME;
 use crate::second_factor::{RightFactor, Spent};
-use crate::{Error, IdentSphere, MailContent, ShownFactor, SignInRecord, SignedIn, Take, Visitor};
+use crate::sign_in::{Admitted, LOOKS};
+use crate::{Error, IdentSphere, MailContent, ShownFactor, SignedIn, Take, Visitor};
 
 /// The answer to the question for a second factor.
 #[derive(Clone, Copy)]
@@ -42,15 +41,16 @@ impl IdentSphere {
         self.take(&of_user).await?;
         attempts.extend(of_user);
 
-        let (user, role) = self.whoever_waits(&pending).await?;
-        let Some(factor) = self.look_at(&user, answer.shown).await? else {
-            return self.refuse_factor(user.id, visitor.client).await;
-        };
-        let entered = self.enter(&pending, user, role, &factor, &attempts, visitor).await?;
-        match entered {
-            Ok(signed_in) => Ok(signed_in),
-            Err(user) => self.refuse_factor(user, visitor.client).await,
+        for _ in 0..LOOKS {
+            let admitted = self.whoever_waits(&pending).await?;
+            let Some(factor) = self.look_at(&admitted.user, answer.shown).await? else {
+                return self.refuse_factor(pending.user, visitor.client).await;
+            };
+            if let Some(signed_in) = self.enter(&pending, admitted, &factor, &attempts, visitor).await? {
+                return Ok(signed_in);
+            }
         }
+        Err(Error::AuthenticationRequired)
     }
 
     async fn count_attempt(
@@ -70,34 +70,31 @@ impl IdentSphere {
     }
 
     /// The user of a sign-in that waits, if they still may sign in, and still with a second factor.
-    async fn whoever_waits(&self, pending: &PendingSignIn) -> Result<(User, Role), Error> {
-        let record = self.store().find_sign_in_of(pending.user).await?;
-        record
-            .filter(|record| record.user.status == UserStatus::Active && record.user.mfa_enabled)
-            .and_then(|SignInRecord { user, role, .. }| Some((user, role?)))
-            .ok_or(Error::AuthenticationRequired)
+    async fn whoever_waits(&self, pending: &PendingSignIn) -> Result<Admitted, Error> {
+        let admitted = self.look_again(pending.user).await?;
+        if admitted.user.mfa_enabled { Ok(admitted) } else { Err(Error::AuthenticationRequired) }
     }
 
-    /// Begins the session, if the factor can be spent; else whose it was.
+    /// Begins the session, if the factor can be spent; `None` if the account has changed meanwhile.
     async fn enter(
         &self,
         pending: &PendingSignIn,
-        user: User,
-        role: Role,
+        admitted: Admitted,
         factor: &RightFactor,
         attempts: &[Take],
         visitor: &Visitor<'_>,
-    ) -> Result<Result<SignedIn, UserId>, Error> {
+    ) -> Result<Option<SignedIn>, Error> {
         let now = self.now();
         let entrance = Entrance::after(pending, factor.kind());
         let action = AuditAction::MfaChallengeSucceeded;
-        let ready = self.ready_session(user, role, entrance, action, visitor)?;
+        let ready = self.ready_session(admitted, entrance, action, visitor)?;
         let ready = ready.noting("second_factor", factor.kind().name());
         let user = &ready.signed_in.principal.user;
 
         let mut tx = self.store().begin().await?;
         let Some(Spent { recovery_codes_left }) = self.spend(&mut *tx, user.id, factor).await? else {
-            return Ok(Err(user.id));
+            drop(tx);
+            return self.refuse_factor(user.id, visitor.client).await;
         };
         if !tx.pending().take_pending(&pending.hash, now).await? {
             return Err(Error::AuthenticationRequired);
@@ -106,9 +103,7 @@ impl IdentSphere {
             let content = MailContent::RecoveryCodeUsed { at: now, left };
             tx.outbox().post(&self.mail_to(user, visitor.language, content, NEWS_LIFETIME)?).await?;
         }
-        self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
-        tx.commit().await?;
-        Ok(Ok(ready.signed_in))
+        Ok(self.begin_session(tx, ready, attempts, visitor).await?)
     }
 
     async fn refuse_factor<T>(&self, user: UserId, client: &ClientInfo) -> Result<T, Error> {

@@ -1,14 +1,15 @@
 //! Sign-in with a code from the mailbox.
 
-use identsphere_accounts::{MailboxProof, SignInCode, User, UserStatus};
+use identsphere_accounts::{MailboxProof, SignInCode, User};
 use identsphere_audit::{Actor, AuditAction};
-use identsphere_kernel::{Email, UserId};
+use identsphere_kernel::{Email, TokenHash, UserId};
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
 use crate::post::Wanted;
-use crate::{Error, FieldFault, IdentSphere, SignIn, SignInRecord, Take, Visitor};
+use crate::sign_in::{Admitted, LOOKS};
+use crate::{Error, FieldFault, IdentSphere, SignIn, Take, Visitor};
 
 /// What somebody signs in with.
 #[derive(Clone, Copy)]
@@ -68,50 +69,71 @@ impl IdentSphere {
         let challenge = self.store().count_code_attempt(user, self.now()).await?;
         let is_right =
             challenge.is_some_and(|challenge| challenge.hash == hash && challenge.email == *email.key());
-        let admitted = record
-            .filter(|record| is_right && record.user.status == UserStatus::Active)
-            .and_then(|SignInRecord { user, role, .. }| Some((user, role?)));
-        let Some((owner, role)) = admitted else {
+        let Some(mut admitted) = record.filter(|_| is_right).and_then(Admitted::of) else {
             let known = Some(user).filter(|id| *id != UserId::from_bytes([0; 16]));
             self.audit_code_refusal(known, visitor.client).await?;
             return Err(Error::AuthenticationRequired);
         };
-
-        // What is found on an account whose mailbox was never proven goes; only what its owner set up is asked for.
-        let asks = owner.mfa_enabled && owner.email_verified;
-        let now = self.now();
-        if asks {
-            let action = AuditAction::EmailOtpMfaRequired;
-            let first = Entrance::by(AuthMethod::EmailOtp);
-            let ready = self.ready_question(&owner, first, action, visitor);
-            let mut tx = self.store().begin().await?;
-            if !tx.proofs().take_code(owner.id, &hash, now).await? {
-                return Err(Error::AuthenticationRequired);
+        for _ in 0..LOOKS {
+            // What is found on an account whose mailbox was never proven goes; only what its owner set up is asked for.
+            let asks = admitted.user.mfa_enabled && admitted.user.email_verified;
+            let sign_in = match asks {
+                true => self.ask_after_code(admitted, &hash, &attempts, visitor).await?,
+                false => self.begin_by_code(admitted, &hash, &attempts, visitor).await?,
+            };
+            match sign_in {
+                Some(sign_in) => return Ok(sign_in),
+                None => admitted = self.look_again(user).await?,
             }
-            self.ask_for_second_factor(&mut *tx, &ready, &attempts).await?;
-            tx.commit().await?;
-            return Ok(SignIn::SecondFactorDue(ready.due));
         }
-        let had_factor = owner.mfa_enabled;
-        let passkey_enabled = owner.passkey_enabled && owner.email_verified;
-        let owner = User { email_verified: true, mfa_enabled: false, passkey_enabled, ..owner };
-        let entrance = Entrance::by(AuthMethod::EmailOtp);
-        let ready = self.ready_session(owner, role, entrance, AuditAction::EmailOtpLogin, visitor)?;
-        let user = &ready.signed_in.principal.user;
+        Err(Error::AuthenticationRequired)
+    }
+
+    /// Takes the code, and asks for a second factor; `None` if the account has changed meanwhile.
+    async fn ask_after_code(
+        &self,
+        admitted: Admitted,
+        code: &TokenHash,
+        attempts: &[Take],
+        visitor: &Visitor<'_>,
+    ) -> Result<Option<SignIn>, Error> {
+        let first = Entrance::by(AuthMethod::EmailOtp);
+        let ready = self.ready_question(&admitted, first, AuditAction::EmailOtpMfaRequired, visitor);
         let mut tx = self.store().begin().await?;
-        if !tx.proofs().take_code(user.id, &hash, now).await? {
+        if !tx.proofs().take_code(admitted.user.id, code, self.now()).await? {
             return Err(Error::AuthenticationRequired);
         }
-        match tx.users().prove_mailbox(user.id, email.key(), now).await? {
+        Ok(self.ask_for_second_factor(tx, ready, attempts).await?)
+    }
+
+    /// Takes the code, which proves the mailbox, and begins a session; `None` if the account has changed meanwhile.
+    async fn begin_by_code(
+        &self,
+        admitted: Admitted,
+        code: &TokenHash,
+        attempts: &[Take],
+        visitor: &Visitor<'_>,
+    ) -> Result<Option<SignIn>, Error> {
+        let had_factor = admitted.user.mfa_enabled;
+        let admitted = admitted.becoming(|owner| {
+            let passkey_enabled = owner.passkey_enabled && owner.email_verified;
+            User { email_verified: true, mfa_enabled: false, passkey_enabled, ..owner }
+        });
+        let entrance = Entrance::by(AuthMethod::EmailOtp);
+        let ready = self.ready_session(admitted, entrance, AuditAction::EmailOtpLogin, visitor)?;
+        let (user, now) = (&ready.signed_in.principal.user, self.now());
+        let mut tx = self.store().begin().await?;
+        if !tx.proofs().take_code(user.id, code, now).await? {
+            return Err(Error::AuthenticationRequired);
+        }
+        match tx.users().prove_mailbox(user.id, user.email.key(), now).await? {
             None => return Err(Error::AuthenticationRequired),
             // Somebody else proved it meanwhile and may have kept the factor: it is asked for the next time.
             Some(MailboxProof::Again) if had_factor => return Err(Error::AuthenticationRequired),
             Some(MailboxProof::Again) => {}
             Some(MailboxProof::First) => self.reclaim(&mut *tx, user, visitor.client).await?,
         }
-        self.begin_session(&mut *tx, &ready, &attempts, visitor).await?;
-        tx.commit().await?;
-        Ok(SignIn::Done(Box::new(ready.signed_in)))
+        Ok(self.begin_session(tx, ready, attempts, visitor).await?.map(SignIn::done))
     }
 
     async fn audit_code_refusal(&self, user: Option<UserId>, client: &ClientInfo) -> Result<(), Error> {

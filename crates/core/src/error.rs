@@ -96,13 +96,15 @@ impl Error {
     }
 }
 
-/// A conflict that the use case did not expect is a fault; absence of the store is overload.
+/// A conflict that the use case did not expect is a fault; absence of the store is overload. Whoever is not any more who
+/// they were when they were let in has shown nothing.
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Retry(_) | StoreError::Unavailable(_) => {
                 Self::Overloaded { retry_after: BACK_OFF, source: error.into() }
             }
+            StoreError::Overtaken => Self::AuthenticationRequired,
             StoreError::Conflict { .. } | StoreError::Corrupt(_) => Self::Internal(error.into()),
         }
     }

@@ -95,7 +95,7 @@ pub use sign_in::{SecondFactorDue, SignIn, TrustToken};
 pub use step_up::{StepUpRule, SteppedUp};
 pub use store::{
     PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, Store, Tx,
+    SchemaState, SignInRecord, SignInRepo, Store, Tx,
 };
 pub use trusted_browsers::NewlyTrusted;
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};

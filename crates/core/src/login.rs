@@ -3,11 +3,11 @@
 use identsphere_accounts::{Password, PasswordHash, UserStatus};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{Email, StoreError, UserId};
-use identsphere_organizations::Role;
 use identsphere_sessions::{AuthMethod, ClientInfo};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
+use crate::sign_in::{Admitted, LOOKS};
 use crate::trusted_browsers::TrustedLogin;
 use crate::{Error, FieldFault, IdentSphere, SignIn, SignInRecord, Take, Tx, Verification, Visitor};
 
@@ -22,16 +22,16 @@ pub struct Login<'a> {
 
 /// How the check of a password ended.
 enum Judgement {
-    Admitted { record: SignInRecord, role: Role, outdated: bool },
+    Known(Known),
     Refused { user: Option<UserId>, reason: &'static str },
 }
 
 /// Somebody who knows the password of an account that may be used.
-struct Admitted {
-    record: SignInRecord,
-    role: Role,
-    /// The hash that takes the place of an outdated one.
-    upgraded: Option<PasswordHash>,
+struct Known {
+    admitted: Admitted,
+    /// The stored hash, and whether another is due.
+    hash: PasswordHash,
+    outdated: bool,
 }
 
 impl IdentSphere {
@@ -48,62 +48,70 @@ impl IdentSphere {
     pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignIn, Error> {
         let (email, password) = input.check()?;
         self.demand_clock()?;
-        let place = self.ports.hasher.place()?;
+        let mut place = Some(self.ports.hasher.place()?);
         let attempts = self.login_attempts(&email, visitor.client);
         self.take(&attempts).await?;
-
-        let record = self.store().find_sign_in(email.key()).await?;
-        let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-        let verification = self.ports.hasher.verify(password.clone(), stored).await?;
-        match judge(record, verification) {
-            Judgement::Admitted { record, role, outdated } => {
-                let upgraded = if outdated { self.ports.hasher.hash(password).await.ok() } else { None };
-                drop(place);
-                let login = Admitted { record, role, upgraded };
-                self.admit(login, &attempts, visitor).await
-            }
-            Judgement::Refused { user, reason } => {
-                drop(place);
-                self.audit_refusal(user, reason, visitor.client).await?;
-                Err(Error::InvalidCredentials)
+        let mut overtaken = None;
+        for _ in 0..LOOKS {
+            let held = match place.take() {
+                Some(place) => place,
+                None => self.ports.hasher.place()?,
+            };
+            let record = self.store().find_sign_in(email.key()).await?;
+            let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+            let verification = self.ports.hasher.verify(password.clone(), stored).await?;
+            let known = match judge(record, verification) {
+                Judgement::Known(known) => known,
+                Judgement::Refused { user, reason } => {
+                    drop(held);
+                    return self.refuse_login(user, reason, visitor.client).await;
+                }
+            };
+            let upgraded = match known.outdated {
+                true => self.ports.hasher.hash(password.clone()).await.ok(),
+                false => None,
+            };
+            drop(held);
+            overtaken = Some(known.admitted.user.id);
+            if let Some(sign_in) = self.admit(known, upgraded, &attempts, visitor).await? {
+                return Ok(sign_in);
             }
         }
+        self.refuse_login(overtaken, "changed_meanwhile", visitor.client).await
     }
 
+    /// Begins the session, or asks for a second factor; `None` if the account has changed meanwhile.
     async fn admit(
         &self,
-        login: Admitted,
+        known: Known,
+        upgraded: Option<PasswordHash>,
         attempts: &[Take],
         visitor: &Visitor<'_>,
-    ) -> Result<SignIn, Error> {
-        let Admitted { record, role, upgraded } = login;
-        let SignInRecord { user, password_hash, .. } = record;
-        let upgrade = password_hash.zip(upgraded);
-        if user.mfa_enabled {
-            let trusted = self.trusted_browser(&user, visitor).await?;
+    ) -> Result<Option<SignIn>, Error> {
+        let Known { admitted, hash, .. } = known;
+        let (user, mfa_enabled) = (admitted.user.id, admitted.user.mfa_enabled);
+        let admitted = admitted.knowing(upgraded.as_ref().unwrap_or(&hash).clone());
+        let upgrade = upgraded.map(|new| (hash, new));
+        if mfa_enabled {
+            let trusted = self.trusted_browser(&admitted.user, visitor).await?;
             if let Some(trusted) = trusted {
-                let login = TrustedLogin { user: user.clone(), role, upgrade: upgrade.clone(), trusted };
+                let login = TrustedLogin { admitted: admitted.clone(), upgrade: upgrade.clone(), trusted };
                 if let Some(signed_in) = self.sign_in_trusted(login, attempts, visitor).await? {
-                    return Ok(SignIn::Done(Box::new(signed_in)));
+                    return Ok(Some(SignIn::done(signed_in)));
                 }
             }
             let action = AuditAction::LoginMfaRequired;
             let first = Entrance::by(AuthMethod::Password);
-            let ready = self.ready_question(&user, first, action, visitor);
+            let ready = self.ready_question(&admitted, first, action, visitor);
             let mut tx = self.store().begin().await?;
-            self.upgrade_hash(&mut *tx, user.id, upgrade).await?;
-            self.ask_for_second_factor(&mut *tx, &ready, attempts).await?;
-            tx.commit().await?;
-            return Ok(SignIn::SecondFactorDue(ready.due));
+            self.upgrade_hash(&mut *tx, user, upgrade).await?;
+            return Ok(self.ask_for_second_factor(tx, ready, attempts).await?);
         }
-        let id = user.id;
         let entrance = Entrance::by(AuthMethod::Password);
-        let ready = self.ready_session(user, role, entrance, AuditAction::Login, visitor)?;
+        let ready = self.ready_session(admitted, entrance, AuditAction::Login, visitor)?;
         let mut tx = self.store().begin().await?;
-        self.upgrade_hash(&mut *tx, id, upgrade).await?;
-        self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
-        tx.commit().await?;
-        Ok(SignIn::Done(Box::new(ready.signed_in)))
+        self.upgrade_hash(&mut *tx, user, upgrade).await?;
+        Ok(self.begin_session(tx, ready, attempts, visitor).await?.map(SignIn::done))
     }
 
     /// Replaces an outdated hash by the one beside it.
@@ -119,19 +127,20 @@ impl IdentSphere {
         }
     }
 
-    async fn audit_refusal(
+    async fn refuse_login(
         &self,
         user: Option<UserId>,
         reason: &'static str,
         client: &ClientInfo,
-    ) -> Result<(), Error> {
+    ) -> Result<SignIn, Error> {
         let event = self
             .event(AuditAction::LoginFailed, Actor::Anonymous, &Resource::User(user), client)
             .failed()
             .with("reason", reason);
         let mut tx = self.store().begin().await?;
         tx.audit().append(&event).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Err(Error::InvalidCredentials)
     }
 
     pub(crate) fn login_attempts(&self, email: &Email, client: &ClientInfo) -> Vec<Take> {
@@ -162,17 +171,18 @@ fn judge(record: Option<SignInRecord>, verification: Verification) -> Judgement 
         Verification::Match => false,
         Verification::MatchOutdated => true,
     };
-    if record.user.status != UserStatus::Active {
-        return Judgement::Refused { user, reason: "account_not_active" };
-    }
-    match record.role.clone() {
-        Some(role) => Judgement::Admitted { record, role, outdated },
-        None => Judgement::Refused { user, reason: "not_a_member" },
+    let (is_active, hash) = (record.user.status == UserStatus::Active, record.password_hash.clone());
+    match (Admitted::of(record), hash) {
+        (Some(admitted), Some(hash)) => Judgement::Known(Known { admitted, hash, outdated }),
+        (None, _) if is_active => Judgement::Refused { user, reason: "not_a_member" },
+        (None, _) => Judgement::Refused { user, reason: "account_not_active" },
+        (Some(_), None) => Judgement::Refused { user, reason: "wrong_password" },
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use identsphere_organizations::Role;
     use identsphere_testkit::World;
 
     use super::*;
@@ -181,7 +191,7 @@ mod tests {
         let account = World::default().account();
         SignInRecord {
             user: identsphere_accounts::User { status, ..account.user },
-            password_hash: None,
+            password_hash: account.password_hash,
             role,
         }
     }
@@ -197,9 +207,9 @@ mod tests {
                     let expected = status == UserStatus::Active
                         && role.is_some()
                         && verification != Verification::Mismatch;
-                    let admitted = matches!(judgement, Judgement::Admitted { .. });
-                    assert_eq!(admitted, expected, "{status:?} {role:?} {verification:?}");
-                    if let Judgement::Admitted { outdated, .. } = judgement {
+                    let known = matches!(judgement, Judgement::Known(_));
+                    assert_eq!(known, expected, "{status:?} {role:?} {verification:?}");
+                    if let Judgement::Known(Known { outdated, .. }) = judgement {
                         assert_eq!(outdated, verification == Verification::MatchOutdated);
                     }
                 }

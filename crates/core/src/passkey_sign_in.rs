@@ -1,26 +1,22 @@
 //! Using a passkey (WebAuthn §7.2): to sign in, and to step up.
 
-use identsphere_accounts::UserStatus;
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_factors::passkey::{
     Assertion, AuthenticationCeremony, AuthenticationResponse, BegunCeremony, CeremonyKind, Challenge,
     CredentialDescriptor, Passkey, PasskeyError, RequestOptions, UserVerification,
 };
 use identsphere_kernel::{Email, EmailKey, UserId};
-use identsphere_organizations::Role;
 use identsphere_sessions::{ClientInfo, SecondFactor};
 
 use crate::events::{EventExt, Resource};
 use crate::issue::Entrance;
 use crate::passkeys::CeremonyOwner;
-use crate::{
-    Error, FieldFault, IdentSphere, PasskeySignIn, Principal, SignIn, SignInRecord, SteppedUp, Take, Visitor,
-};
+use crate::sign_in::{Admitted, LOOKS};
+use crate::{Error, FieldFault, IdentSphere, PasskeySignIn, Principal, SignIn, SteppedUp, Take, Tx, Visitor};
 
 /// A passkey that was used rightly, by somebody who may sign in.
 struct Used {
-    user: identsphere_accounts::User,
-    role: Role,
+    admitted: Admitted,
     passkey: Passkey,
     assertion: Assertion,
 }
@@ -80,18 +76,17 @@ impl IdentSphere {
         let attempts = self.answers("passkey answer", visitor.client);
         self.take(&attempts).await?;
         let answer = read_answer(credential)?;
-        let used = match self.verify_sign_in(&answer, visitor).await? {
+        let mut used = match self.verify_sign_in(&answer, visitor).await? {
             Ok(used) => used,
             Err(refused) => return self.refuse_passkey(refused, visitor.client).await,
         };
-        let (user, passkey) = (used.user.id, used.passkey.id);
-        match self.admit_passkey(used, &attempts, visitor).await? {
-            Some(sign_in) => Ok(sign_in),
-            None => {
-                let reason = format!("the counter of passkey {passkey} did not rise");
-                self.refuse_passkey(Refused { user: Some(user), reason }, visitor.client).await
+        for _ in 0..LOOKS {
+            match self.admit_passkey(&used, &attempts, visitor).await? {
+                Some(sign_in) => return Ok(sign_in),
+                None => used.admitted = self.look_again(used.admitted.user.id).await?,
             }
         }
+        Err(Error::AuthenticationRequired)
     }
 
     /// Begins a step-up of this principal's session with a passkey of theirs.
@@ -168,9 +163,7 @@ impl IdentSphere {
         email: &EmailKey,
     ) -> Result<(Option<UserId>, Vec<CredentialDescriptor>), Error> {
         let record = self.store().find_sign_in(email).await?;
-        let user = record
-            .filter(|record| record.user.status == UserStatus::Active && record.role.is_some())
-            .map(|record| record.user.id);
+        let user = record.and_then(Admitted::of).map(|admitted| admitted.user.id);
         // Nobody has the id of zeroes: an unknown address costs what a known one costs.
         let whose = user.unwrap_or(UserId::from_bytes([0; 16]));
         let passkeys = self.store().list_passkeys(whose).await?;
@@ -195,11 +188,9 @@ impl IdentSphere {
             Err(refused) => return Ok(Err(refused)),
         };
         let (PasskeySignIn { owner, passkey, .. }, assertion) = found;
-        let SignInRecord { user, role, .. } = owner;
-        let id = user.id;
-        Ok(match role.filter(|_| user.status == UserStatus::Active) {
-            Some(role) => Ok(Used { user, role, passkey, assertion }),
-            None => Err(Refused { user: Some(id), reason: "account_not_active".to_owned() }),
+        Ok(match Admitted::of(owner) {
+            Some(admitted) => Ok(Used { admitted, passkey, assertion }),
+            None => Err(Refused { user: Some(passkey.user), reason: "account_not_active".to_owned() }),
         })
     }
 
@@ -253,37 +244,43 @@ impl IdentSphere {
         })
     }
 
-    /// Begins the session, or asks for a second factor; `None` when the counter did not rise.
+    /// Begins the session, or asks for a second factor; `None` if the account has changed meanwhile.
     async fn admit_passkey(
         &self,
-        used: Used,
+        used: &Used,
         attempts: &[Take],
         visitor: &Visitor<'_>,
     ) -> Result<Option<SignIn>, Error> {
-        let Used { user, role, passkey, assertion } = used;
-        let Assertion { sign_count, user_verified, backed_up } = assertion;
-        let now = self.now();
-        let entrance = Entrance::by_passkey(passkey.id, user_verified);
-        if user.mfa_enabled && !user_verified {
+        let Used { admitted, passkey, assertion } = used;
+        let entrance = Entrance::by_passkey(passkey.id, assertion.user_verified);
+        if admitted.user.mfa_enabled && !assertion.user_verified {
             let action = AuditAction::PasskeyMfaRequired;
-            let ready = self.ready_question(&user, entrance, action, visitor);
-            let mut tx = self.store().begin().await?;
-            if !tx.passkeys().use_passkey(passkey.id, sign_count, backed_up, now).await? {
-                return Ok(None);
-            }
-            self.ask_for_second_factor(&mut *tx, &ready, attempts).await?;
-            tx.commit().await?;
-            return Ok(Some(SignIn::SecondFactorDue(ready.due)));
+            let ready = self.ready_question(admitted, entrance, action, visitor);
+            let Some(tx) = self.note_use(used).await? else {
+                return self.refuse_counter(passkey, visitor.client).await;
+            };
+            return Ok(self.ask_for_second_factor(tx, ready, attempts).await?);
         }
-        let ready = self.ready_session(user, role, entrance, AuditAction::PasskeyLogin, visitor)?;
+        let action = AuditAction::PasskeyLogin;
+        let ready = self.ready_session(admitted.clone(), entrance, action, visitor)?;
         let ready = ready.noting("passkey", passkey.id.to_string());
+        let Some(tx) = self.note_use(used).await? else {
+            return self.refuse_counter(passkey, visitor.client).await;
+        };
+        Ok(self.begin_session(tx, ready, attempts, visitor).await?.map(SignIn::done))
+    }
+
+    /// A transaction in which the use is noted; `None` when the counter did not rise.
+    async fn note_use(&self, used: &Used) -> Result<Option<Box<dyn Tx>>, Error> {
+        let Assertion { sign_count, backed_up, .. } = used.assertion;
         let mut tx = self.store().begin().await?;
-        if !tx.passkeys().use_passkey(passkey.id, sign_count, backed_up, now).await? {
-            return Ok(None);
-        }
-        self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
-        tx.commit().await?;
-        Ok(Some(SignIn::Done(Box::new(ready.signed_in))))
+        let noted = tx.passkeys().use_passkey(used.passkey.id, sign_count, backed_up, self.now()).await?;
+        Ok(noted.then_some(tx))
+    }
+
+    async fn refuse_counter(&self, passkey: &Passkey, client: &ClientInfo) -> Result<Option<SignIn>, Error> {
+        let reason = format!("the counter of passkey {} did not rise", passkey.id);
+        self.refuse_passkey(Refused { user: Some(passkey.user), reason }, client).await.map(Some)
     }
 
     async fn refuse_passkey(&self, refused: Refused, client: &ClientInfo) -> Result<SignIn, Error> {

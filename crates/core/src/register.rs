@@ -1,6 +1,8 @@
 //! Sign-up.
 
-use identsphere_accounts::{DisplayName, Password, User, UserStatus, VerificationKind};
+use identsphere_accounts::{
+    DisplayName, Password, PasswordHash, Standing, User, UserStatus, VerificationKind,
+};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{Email, OrganizationId, StoreError, UserId};
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
@@ -107,7 +109,7 @@ impl IdentSphere {
     async fn write_registration(
         &self,
         principal: &Principal,
-        hash: &identsphere_accounts::PasswordHash,
+        hash: &PasswordHash,
         organization: &Organization,
         confirmation: &Confirmation,
         visitor: &Visitor<'_>,
@@ -132,7 +134,8 @@ impl IdentSphere {
         tx.organizations().insert(organization).await?;
         tx.users().insert(user, Some(hash)).await?;
         tx.organizations().insert_membership(&membership).await?;
-        tx.sessions().insert(session).await?;
+        let standing = Standing::of(user).with_password(hash.clone());
+        tx.sign_ins().begin_session(session, &standing).await?;
         tx.outbox().greet_browser(user.id, &visitor.browser(), session.auth_time, None).await?;
         tx.proofs().put_verification(&confirmation.verification).await?;
         tx.outbox().post(&confirmation.mail).await?;

@@ -1,12 +1,13 @@
 //! Another password by way of the mailbox.
 
-use identsphere_accounts::{MailboxProof, Password, UserStatus};
+use identsphere_accounts::{MailboxProof, Password};
 use identsphere_audit::{Actor, AuditAction};
 use identsphere_kernel::{OpaqueToken, TokenPurpose};
 use identsphere_sessions::RevocationReason;
 
 use crate::events::{EventExt, Resource};
 use crate::post::{NEWS_LIFETIME, Wanted};
+use crate::sign_in::Admitted;
 use crate::{Error, FieldFault, IdentSphere, MailContent, Visitor};
 
 /// What somebody chooses another password with.
@@ -46,8 +47,8 @@ impl IdentSphere {
             self.store().find_reset(&hash, self.now()).await?.ok_or(Error::AuthenticationRequired)?;
         let record = self.store().find_sign_in(&pending.email).await?;
         let user = record
-            .filter(|record| record.user.status == UserStatus::Active && record.role.is_some())
-            .map(|record| record.user)
+            .and_then(Admitted::of)
+            .map(|admitted| admitted.user)
             .filter(|user| user.id == pending.user)
             .ok_or(Error::AuthenticationRequired)?;
         let password = Password::choose(input.new_password, Some(&pending.email))

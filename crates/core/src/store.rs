@@ -1,14 +1,15 @@
 //! Storage as the use cases see it: one [`Store`], whose [`Tx`] makes several changes one atomic write.
 
 use async_trait::async_trait;
-use identsphere_accounts::{PasswordHash, ProofRepo, ProofStore, User, UserRepo};
+use identsphere_accounts::{PasswordHash, ProofRepo, ProofStore, Standing, User, UserRepo};
 use identsphere_audit::AuditRepo;
 use identsphere_factors::passkey::{CredentialId, Passkey, UserHandle};
 use identsphere_factors::{FactorRepo, FactorStore, PasskeyRepo, PasskeyStore};
 use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, TokenHash, UserId};
 use identsphere_organizations::{OrganizationRepo, Role};
 use identsphere_sessions::{
-    ClientInfo, Leaf, PendingRepo, PendingStore, Session, SessionRepo, SessionStore, TrustRepo, TrustStore,
+    ClientInfo, Leaf, PendingRepo, PendingSignIn, PendingStore, Session, SessionRepo, SessionStore,
+    TrustRepo, TrustStore,
 };
 use identsphere_tokens::{KeyRepo, KeyStore};
 
@@ -50,6 +51,8 @@ pub trait Tx: Send {
     fn users(&mut self) -> &mut dyn UserRepo;
     /// Organisations and memberships.
     fn organizations(&mut self) -> &mut dyn OrganizationRepo;
+    /// How sign-ins end.
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo;
     /// Sessions.
     fn sessions(&mut self) -> &mut dyn SessionRepo;
     /// Sign-ins that wait for a second factor.
@@ -83,7 +86,7 @@ pub struct SignInRecord {
     pub user: User,
     /// The password, hashed; `None` for accounts that sign in otherwise.
     pub password_hash: Option<PasswordHash>,
-    /// Role in the home organisation; `None` when the user is no member of it.
+    /// Role in the home organisation; `None` when the user is no member of it, or it is deleted.
     pub role: Option<Role>,
 }
 
@@ -137,7 +140,7 @@ pub trait PrincipalStore: Send + Sync + 'static {
     async fn find_passkey_sign_in(&self, id: &CredentialId) -> Result<Option<PasskeySignIn>, StoreError>;
 
     /// Who is behind this session at `now`: `None` unless the session is neither revoked nor past its end, the user is
-    /// active, and the user is a member of the session's organisation.
+    /// active, and the user is a member of the session's organisation, which is not deleted.
     async fn find_principal(
         &self,
         session: SessionId,
@@ -149,6 +152,25 @@ pub trait PrincipalStore: Send + Sync + 'static {
     /// `last_active_at` and the client. Of several callers at once with one leaf, one gets the principal (with the
     /// successor as leaf).
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError>;
+}
+
+/// How sign-ins end, inside a transaction: writes that join users with what they begin.
+///
+/// Both are refused with [`StoreError::Overtaken`], by the call or by the commit, unless there is such a user and they are
+/// in this [`Standing`], counting what this transaction itself has written before. An adapter must look at the user as
+/// they are, not as they were when the transaction began, and keep them so until it ends: of a sign-in and a change of
+/// the user at once, either the sign-in is refused, or the change waits for it, and finds what it has begun, to end it.
+/// Sign-ins of one user must not exclude each other in a store whose writers do not exclude each other anyway.
+///
+/// Both may be held back until commit, and cost no round trip of their own.
+#[async_trait]
+pub trait SignInRepo: Send {
+    /// Adds a session. The organisation must have been inserted before, in this transaction or an earlier one. Conflict:
+    /// `user_sessions_pkey`.
+    async fn begin_session(&mut self, session: &Session, standing: &Standing) -> Result<(), StoreError>;
+
+    /// Keeps a sign-in that waits for a second factor, with no attempt counted. Conflict: `mfa_challenges_pkey`.
+    async fn put_pending(&mut self, pending: &PendingSignIn, standing: &Standing) -> Result<(), StoreError>;
 }
 
 /// Counters of the rate limits. Nodes that share a store share the counters.

@@ -3,13 +3,12 @@
 use identsphere_accounts::{PasswordHash, User};
 use identsphere_audit::AuditAction;
 use identsphere_kernel::{OpaqueToken, TokenPurpose, TrustedBrowserId};
-use identsphere_organizations::Role;
 use identsphere_sessions::{AuthMethod, ClientInfo, SecondFactor, TrustRotation, TrustedBrowser};
 
 use crate::events::Resource;
 use crate::issue::Entrance;
 use crate::passkeys::read_label;
-use crate::sign_in::TrustToken;
+use crate::sign_in::{Admitted, TrustToken};
 use crate::{Error, IdentSphere, Principal, SignedIn, StepUpRule, Take, Visitor};
 
 /// A browser that is trusted from now on, with the token for its cookie.
@@ -23,8 +22,7 @@ pub struct NewlyTrusted {
 
 /// Somebody who knows the password and comes with a browser that they trust.
 pub(crate) struct TrustedLogin {
-    pub(crate) user: User,
-    pub(crate) role: Role,
+    pub(crate) admitted: Admitted,
     /// The hash that is outdated and the one that takes its place.
     pub(crate) upgrade: Option<(PasswordHash, PasswordHash)>,
     pub(crate) trusted: TrustedBrowser,
@@ -105,16 +103,16 @@ impl IdentSphere {
     }
 
     /// Begins a session for somebody who knows the password and comes with a trusted browser, whose token is replaced:
-    /// `None` if somebody else has used it meanwhile.
+    /// `None` if somebody else has used it meanwhile, or the account has changed.
     pub(crate) async fn sign_in_trusted(
         &self,
         login: TrustedLogin,
         attempts: &[Take],
         visitor: &Visitor<'_>,
     ) -> Result<Option<SignedIn>, Error> {
-        let TrustedLogin { user, role, upgrade, trusted } = login;
+        let TrustedLogin { admitted, upgrade, trusted } = login;
         let entrance = Entrance::by(AuthMethod::PasswordWithMfa).with(SecondFactor::TrustedBrowser);
-        let ready = self.ready_session(user, role, entrance, AuditAction::Login, visitor)?;
+        let ready = self.ready_session(admitted, entrance, AuditAction::Login, visitor)?;
         let ready = ready.noting("trusted_browser", trusted.id.to_string());
         let token = OpaqueToken::new(self.random());
         let rotation = TrustRotation {
@@ -128,9 +126,8 @@ impl IdentSphere {
         // First: whoever removes the browser changes its user before it.
         self.upgrade_hash(&mut *tx, trusted.user, upgrade).await?;
         let Some(trusted) = tx.trust().rotate_trusted(&rotation).await? else { return Ok(None) };
-        self.begin_session(&mut *tx, &ready, attempts, visitor).await?;
-        tx.commit().await?;
+        let signed_in = self.begin_session(tx, ready, attempts, visitor).await?;
         let trust = Some(TrustToken { token, expires_at: trusted.expires_at });
-        Ok(Some(SignedIn { trust, ..ready.signed_in }))
+        Ok(signed_in.map(|signed_in| SignedIn { trust, ..signed_in }))
     }
 }

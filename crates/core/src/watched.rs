@@ -25,7 +25,7 @@ use crate::recent::RecentPrincipals;
 use crate::{
     AccountRecord, DirectoryStore, HeldSession, OutboxEntry, OutboxRepo, OutboxStore, PasskeySignIn,
     Principal, PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation,
-    Schema, SchemaState, SignInRecord, Store, Take, Tx, UserOrganization,
+    Schema, SchemaState, SignInRecord, SignInRepo, Store, Take, Tx, UserOrganization,
 };
 
 /// A store whose changes are told.
@@ -342,6 +342,11 @@ impl Tx for WatchedTx {
         self.inner.organizations()
     }
 
+    /// Changes nobody that could be remembered.
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
+        self.inner.sign_ins()
+    }
+
     fn sessions(&mut self) -> &mut dyn SessionRepo {
         self
     }
@@ -398,11 +403,6 @@ impl Tx for WatchedTx {
 
 #[async_trait]
 impl SessionRepo for WatchedTx {
-    /// Changes nobody that could be remembered.
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
-        self.inner.sessions().insert(session).await
-    }
-
     async fn revoke(
         &mut self,
         session: SessionId,

@@ -12,6 +12,9 @@ pub enum StoreError {
         /// The violated rule, for example `users_email_key`.
         constraint: &'static str,
     },
+    /// What the write rested on has changed since it was read. Whoever wrote has to look again.
+    #[error("what the write rested on has changed meanwhile")]
+    Overtaken,
     /// Another writer was faster; the same call may succeed when repeated.
     #[error("another writer was faster")]
     Retry(#[source] Cause),

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use identsphere_kernel::{PasskeyId, SessionId, StoreError, Timestamp, TokenHash, TrustedBrowserId, UserId};
 
 use crate::{
-    PendingAttempt, PendingSignIn, RefreshState, RemovedFactor, RevocationReason, SecondFactor, Session,
-    TrustRotation, TrustedBrowser,
+    PendingAttempt, RefreshState, RemovedFactor, RevocationReason, SecondFactor, Session, TrustRotation,
+    TrustedBrowser,
 };
 
 /// Look-ups and upkeep that need no transaction. Each is one statement.
@@ -22,13 +22,9 @@ pub trait SessionStore: Send + Sync {
     async fn sweep_sessions(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// Changes to sessions, inside a transaction.
+/// Changes to sessions, inside a transaction. How one begins is `identsphere-core`'s, for it rests on its user.
 #[async_trait]
 pub trait SessionRepo: Send {
-    /// Adds a session. The user and the organisation must have been inserted before, in this transaction or an
-    /// earlier one. May be held back until commit. Conflict: `user_sessions_pkey`.
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError>;
-
     /// Revokes a session of this user, once: false when there is none, it is another user's, it has ended, or it
     /// is revoked already. Of several callers at once, one gets true.
     async fn revoke(
@@ -77,13 +73,9 @@ pub trait SessionRepo: Send {
     ) -> Result<Vec<SessionId>, StoreError>;
 }
 
-/// Changes to sign-ins that wait for a second factor, inside a transaction.
+/// Changes to sign-ins that wait for a second factor, inside a transaction. How one begins is `identsphere-core`'s.
 #[async_trait]
 pub trait PendingRepo: Send {
-    /// Keeps one, with no attempt counted. The user must have been inserted before. May be held back until commit.
-    /// Conflict: `mfa_challenges_pkey`.
-    async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError>;
-
     /// Ends the one with this hash, once: false when there is none (any more), or its time is over. Looks at no count of
     /// attempts.
     async fn take_pending(&mut self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError>;
@@ -96,7 +88,7 @@ pub trait PendingRepo: Send {
 #[async_trait]
 pub trait PendingStore: Send + Sync {
     /// Counts an attempt, before the second factor is looked at. Of many at once, no more than
-    /// [`PendingSignIn::ATTEMPTS`] are [`Counted`](PendingAttempt::Counted).
+    /// [`PendingSignIn::ATTEMPTS`](crate::PendingSignIn::ATTEMPTS) are [`Counted`](PendingAttempt::Counted).
     async fn count_pending_attempt(
         &self,
         hash: &TokenHash,

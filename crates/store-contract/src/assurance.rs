@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use identsphere_accounts::User;
+use identsphere_accounts::{Standing, User};
 use identsphere_core::Store;
 use identsphere_kernel::{Duration, PasskeyId, SessionId, Timestamp, UserId};
 use identsphere_sessions::{AssuranceLevel, AuthMethod, RemovedFactor, SecondFactor, Session};
@@ -67,7 +67,7 @@ pub(crate) async fn a_step_up_needs_the_commit(scene: &Scene) {
     let (session, factor, now) = (scene.world.session(&account.user), SecondFactor::Totp, scene.now());
     let mut tx = scene.begin().await;
     account.insert(tx.as_mut()).await.unwrap();
-    tx.sessions().insert(&session).await.unwrap();
+    tx.sign_ins().begin_session(&session, &Standing::of(&account.user)).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = scene.begin().await;
     assert!(tx.sessions().step_up(session.id, session.user, factor, None, now).await.unwrap());
@@ -76,7 +76,7 @@ pub(crate) async fn a_step_up_needs_the_commit(scene: &Scene) {
 
     let second = scene.world.session(&account.user);
     let mut tx = scene.begin().await;
-    tx.sessions().insert(&second).await.unwrap();
+    tx.sign_ins().begin_session(&second, &Standing::of(&account.user)).await.unwrap();
     assert!(tx.sessions().step_up(second.id, second.user, factor, None, now).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(find(scene, &second).await, Some(raised(&second, factor, now)));

@@ -42,10 +42,12 @@ macro_rules! __store_cases {
             a_session_ends_exactly_at_its_end
             only_active_users_have_one
             only_members_have_one
+            no_member_of_a_deleted_organization_has_one
             the_role_is_that_of_the_sessions_organization
             roles_come_back_exactly_as_given
             a_sign_in_finds_users_of_every_status
             a_sign_in_finds_the_role_at_home
+            a_sign_in_finds_no_role_in_a_deleted_home
             a_sign_in_finds_users_by_their_ids_as_by_their_addresses
             a_passkey_finds_its_owner
             an_unknown_credential_finds_nobody
@@ -213,6 +215,19 @@ macro_rules! __store_cases {
             nothing_is_lowered_without_the_commit
             of_many_who_remove_a_factor_each_session_is_ended_by_one
         }
+        sign_ins {
+            what_rests_on_a_user_as_they_are_begins
+            a_status_that_is_another_now_refuses_it
+            a_second_factor_that_came_or_went_refuses_it
+            another_password_refuses_what_rests_on_the_one_before
+            nothing_begins_for_whoever_is_unknown_or_gone
+            the_standing_of_another_user_is_nothing
+            what_the_transaction_changed_before_counts
+            a_refused_sign_in_leaves_nothing_of_its_transaction
+            of_a_sign_in_and_another_password_at_once_none_survives_the_other
+            of_a_sign_in_and_the_end_of_its_factor_at_once_none_survives_the_other
+            of_a_sign_in_and_the_end_of_its_account_at_once_none_survives_the_other
+        }
         rotation {
             the_leaf_is_exchanged_for_its_successor
             the_client_is_replaced_even_by_a_silent_one
@@ -222,6 +237,7 @@ macro_rules! __store_cases {
             an_unknown_family_is_refused
             users_who_are_not_active_are_refused
             users_who_are_no_members_are_refused
+            members_of_deleted_organizations_are_refused
             a_long_chain_keeps_only_its_newest_leaf
             of_many_who_present_one_leaf_one_wins
             a_revocation_beats_every_rotation

@@ -46,6 +46,7 @@ mod scene;
 mod schema;
 mod sessions;
 mod shared_factors;
+mod sign_ins;
 mod transactions;
 mod trust;
 mod users;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use identsphere_accounts::User;
+use identsphere_accounts::{Standing, User};
 use identsphere_core::Store;
 use identsphere_kernel::Timestamp;
 use identsphere_sessions::{PendingAttempt, PendingSignIn};
+use identsphere_testkit::builders::save_pending;
 
 use crate::scene::{CONTENDERS, INSTANT, Scene, assert_conflict, commit, race};
 
@@ -21,8 +22,9 @@ pub(crate) async fn a_pending_sign_in_comes_back_exactly_as_given(scene: &Scene)
 }
 
 pub(crate) async fn a_pending_sign_in_needs_a_user_that_exists(scene: &Scene) {
-    let pending = scene.world.pending_sign_in(&scene.world.account().user);
-    assert!(commit!(scene.store, pending.put_pending(&pending)).is_err());
+    let user = scene.world.account().user;
+    let (pending, standing) = (scene.world.pending_sign_in(&user), Standing::of(&user));
+    assert!(commit!(scene.store, sign_ins.put_pending(&pending, &standing)).is_err());
     assert_eq!(count(scene, &pending).await, PendingAttempt::Absent);
 }
 
@@ -31,7 +33,7 @@ pub(crate) async fn a_taken_hash_is_refused(scene: &Scene) {
     let pending = begin(scene, &user).await;
     count(scene, &pending).await;
     let twin = PendingSignIn { hash: pending.hash, ..scene.world.pending_sign_in(&other) };
-    assert_conflict(commit!(scene.store, pending.put_pending(&twin)), "mfa_challenges_pkey");
+    assert_conflict(save_pending(&*scene.store, &twin).await, "mfa_challenges_pkey");
     assert_eq!(counted_until_locked(scene, &pending).await, PendingSignIn::ATTEMPTS - 1);
 }
 
@@ -125,14 +127,14 @@ pub(crate) async fn a_transaction_takes_what_it_has_put(scene: &Scene) {
     let account = scene.world.account();
     let (taken, voided) =
         (scene.world.pending_sign_in(&account.user), scene.world.pending_sign_in(&account.user));
-    let kept = scene.world.pending_sign_in(&account.user);
+    let (kept, standing) = (scene.world.pending_sign_in(&account.user), Standing::of(&account.user));
     let mut tx = scene.begin().await;
     account.insert(tx.as_mut()).await.unwrap();
-    tx.pending().put_pending(&taken).await.unwrap();
+    tx.sign_ins().put_pending(&taken, &standing).await.unwrap();
     assert!(tx.pending().take_pending(&taken.hash, scene.now()).await.unwrap());
-    tx.pending().put_pending(&voided).await.unwrap();
+    tx.sign_ins().put_pending(&voided, &standing).await.unwrap();
     tx.pending().void_pending(account.user.id).await.unwrap();
-    tx.pending().put_pending(&kept).await.unwrap();
+    tx.sign_ins().put_pending(&kept, &standing).await.unwrap();
     tx.commit().await.unwrap();
     assert!(!is_there(scene, &taken).await);
     assert!(!is_there(scene, &voided).await);
@@ -204,7 +206,7 @@ async fn begin(scene: &Scene, user: &User) -> PendingSignIn {
 }
 
 async fn put(scene: &Scene, pending: &PendingSignIn) {
-    commit!(scene.store, pending.put_pending(pending)).unwrap();
+    save_pending(&*scene.store, pending).await.unwrap();
 }
 
 async fn count(scene: &Scene, pending: &PendingSignIn) -> PendingAttempt {

@@ -69,6 +69,34 @@ pub(crate) async fn only_members_have_one(scene: &Scene) {
     assert!(scene.find_principal(&visit).await.is_some());
 }
 
+pub(crate) async fn no_member_of_a_deleted_organization_has_one(scene: &Scene) {
+    let (account, at_home) = scene.visitor().await;
+    let host = scene.sign_up().await;
+    scene.join(&account, &host.organization, Role::VIEWER).await.unwrap();
+    let away = Session { organization: host.organization.id, ..scene.world.session(&account.user) };
+    scene.save(&away).await;
+    scene.delete_organization_of(&account).await;
+    scene.join(&account, &host.organization, Role::VIEWER).await.unwrap();
+    assert_eq!(scene.find_principal(&at_home).await, None);
+    assert!(scene.find_principal(&away).await.is_some(), "only the home of the user is deleted");
+}
+
+pub(crate) async fn a_sign_in_finds_no_role_in_a_deleted_home(scene: &Scene) {
+    let account = scene.sign_up().await;
+    let (passkey, handle) = (scene.world.passkey(&account.user), scene.world.user_handle());
+    scene.store.claim_handle(account.user.id, &handle).await.unwrap();
+    add(scene, &passkey).await;
+    let home = scene.sign_up().await.organization;
+    scene.delete_organization_of(&account).await;
+    scene.join(&account, &home, Role::OWNER).await.unwrap();
+    let by_passkey = scene.store.find_passkey_sign_in(&passkey.credential_id).await.unwrap().unwrap();
+    let by_id = scene.store.find_sign_in_of(account.user.id).await.unwrap().unwrap();
+    for found in [scene.find_sign_in(&account).await.unwrap(), by_id, by_passkey.owner] {
+        assert_eq!((found.user.id, found.password_hash), (account.user.id, account.password_hash.clone()));
+        assert_eq!(found.role, None);
+    }
+}
+
 pub(crate) async fn the_role_is_that_of_the_sessions_organization(scene: &Scene) {
     let (account, at_home) = scene.visitor().await;
     let host = scene.sign_up().await;

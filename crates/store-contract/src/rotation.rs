@@ -101,6 +101,15 @@ pub(crate) async fn users_who_are_no_members_are_refused(scene: &Scene) {
     assert_eq!(scene.store.rotate_refresh(&rotation).await.unwrap().unwrap().role, Role::VIEWER);
 }
 
+pub(crate) async fn members_of_deleted_organizations_are_refused(scene: &Scene) {
+    let (account, session) = scene.visitor().await;
+    scene.delete_organization_of(&account).await;
+    let rotation = scene.world.rotation(&session);
+    assert_eq!(scene.store.rotate_refresh(&rotation).await.unwrap(), None);
+    let state = scene.store.find_refresh_state(session.id).await.unwrap().unwrap();
+    assert_eq!(state.leaf, session.leaf);
+}
+
 pub(crate) async fn a_long_chain_keeps_only_its_newest_leaf(scene: &Scene) {
     let (_, mut session) = scene.visitor().await;
     let mut past = Vec::new();

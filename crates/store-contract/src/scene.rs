@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use identsphere_core::{BucketKey, Principal, Quota, SignInRecord, Store, Take, Tx};
 use identsphere_kernel::{Duration, StoreError, Timestamp};
-use identsphere_organizations::{Organization, Role};
+use identsphere_organizations::{Departure, Organization, Role};
 use identsphere_sessions::{RevocationReason, Session};
 use identsphere_testkit::builders::save_session;
 use identsphere_testkit::{Account, World};
@@ -123,6 +123,13 @@ impl Scene {
         let mut tx = self.begin().await;
         tx.organizations().insert_membership(&membership).await?;
         tx.commit().await
+    }
+
+    /// Deletes the organisation of which somebody is the only member, and makes them a member again.
+    pub(crate) async fn delete_organization_of(&self, account: &Account) {
+        let departure = commit!(self.store, organizations.depart(account.user.id, self.now())).unwrap();
+        assert_eq!(departure, Departure::Left(vec![account.organization.id]));
+        self.join(account, &account.organization, Role::OWNER).await.unwrap();
     }
 
     /// Ends a session on behalf of its owner.

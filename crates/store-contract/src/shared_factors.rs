@@ -7,6 +7,7 @@ use identsphere_core::Store;
 use identsphere_factors::PasskeyInsertion;
 use identsphere_factors::passkey::{CeremonyKind, MOST_PASSKEYS};
 use identsphere_sessions::{PendingAttempt, PendingSignIn};
+use identsphere_testkit::builders::save_pending;
 
 use crate::durability::migrated;
 use crate::factors::{advance, confirmed, protect, spend, step};
@@ -23,7 +24,7 @@ pub(crate) async fn what_proves_a_person_is_there_after_reopening(place: &Place)
     protect(&*store, user.id, &sealed, now).await;
     assert!(commit!(store, factors.replace_recovery_codes(user.id, &codes, now)).unwrap());
     assert_eq!(spend(&*store, user.id, &codes[0]).await, Some(9));
-    commit!(store, pending.put_pending(&pending)).unwrap();
+    save_pending(&*store, &pending).await.unwrap();
     store.count_pending_attempt(&pending.hash, now).await.unwrap();
     commit!(store, trust.insert_trusted(&browser)).unwrap();
     store.claim_handle(user.id, &handle).await.unwrap();
@@ -51,7 +52,7 @@ pub(crate) async fn two_handles_share_the_attempts_on_a_pending_sign_in(place: &
     let handles = [migrated(place).await, place.storage.open().await];
     let (user, now) = (resident(place, &*handles[0]).await, place.world.now());
     let pending = place.world.pending_sign_in(&user);
-    commit!(handles[0], pending.put_pending(&pending)).unwrap();
+    save_pending(&*handles[0], &pending).await.unwrap();
     let outcomes = race((0..CONTENDERS).map(|contender| {
         let (store, hash) = (Arc::clone(&handles[contender % 2]), pending.hash);
         async move { store.count_pending_attempt(&hash, now).await.unwrap() }

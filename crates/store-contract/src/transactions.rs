@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 
+use identsphere_accounts::{Standing, User};
 use identsphere_audit::AuditAction;
 use identsphere_core::{Store, Tx};
 use identsphere_kernel::{Duration, StoreError, Timestamp};
@@ -36,14 +37,14 @@ pub(crate) async fn nothing_is_seen_before_the_commit(scene: &Scene) {
 
 pub(crate) async fn a_transaction_sees_its_own_writes(scene: &Scene) {
     let (account, session, key) = newcomer(&scene.world);
-    let other = scene.world.session(&account.user);
+    let (other, standing) = (scene.world.session(&account.user), Standing::of(&account.user));
     let (owner, at, reason) = (account.user.id, scene.now(), RevocationReason::Logout);
     let mut tx = scene.begin().await;
     account.insert(tx.as_mut()).await.unwrap();
-    tx.sessions().insert(&session).await.unwrap();
+    tx.sign_ins().begin_session(&session, &standing).await.unwrap();
     assert!(tx.sessions().revoke(session.id, owner, reason, at).await.unwrap());
     assert!(!tx.sessions().revoke(session.id, owner, reason, at).await.unwrap());
-    tx.sessions().insert(&other).await.unwrap();
+    tx.sign_ins().begin_session(&other, &standing).await.unwrap();
     assert_eq!(tx.sessions().revoke_all(owner, None, reason, at).await.unwrap(), [other.id]);
     tx.keys().insert(&key).await.unwrap();
     assert!(tx.keys().delete(&key.kid).await.unwrap());
@@ -68,7 +69,7 @@ pub(crate) async fn a_late_failure_undoes_everything(scene: &Scene) {
                 refused
             }
         };
-        assert_conflict(outcome, collision.constraint());
+        collision.assert_refusal(outcome);
         change.assert_undone(scene).await;
     }
     let mut tx = scene.begin().await;
@@ -200,7 +201,7 @@ impl Change {
         let old = resident.password_hash.clone().unwrap();
         let new = self.account.password_hash.clone().unwrap();
         self.account.insert(tx).await?;
-        tx.sessions().insert(&self.session).await?;
+        tx.sign_ins().begin_session(&self.session, &Standing::of(&self.account.user)).await?;
         tx.keys().insert(&self.first_key).await?;
         tx.limits().give_back(&take("change", 1, HOUR)).await?;
         tx.users().upgrade_password_hash(resident.user.id, &old, &new, self.at).await?;
@@ -245,11 +246,13 @@ impl Change {
         namesake.user.email = resident.user.email.clone();
         let slug = resident.organization.slug.clone();
         let twin = Session { id: self.residence.id, ..world.session(&resident.user) };
+        let changed = Standing::of(&User { mfa_enabled: true, ..resident.user.clone() });
         vec![
             Collision::Address(Box::new(namesake)),
             Collision::Slug(Organization { slug, ..world.organization() }),
             Collision::Membership(resident.membership.clone()),
-            Collision::Session(twin),
+            Collision::Session(twin, Standing::of(&resident.user)),
+            Collision::Standing(world.session(&resident.user), changed),
         ]
     }
 }
@@ -260,7 +263,8 @@ enum Collision {
     Address(Box<Account>),
     Slug(Organization),
     Membership(Membership),
-    Session(Session),
+    Session(Session, Standing),
+    Standing(Session, Standing),
 }
 
 impl Collision {
@@ -269,16 +273,20 @@ impl Collision {
             Self::Address(account) => account.insert(tx).await,
             Self::Slug(organization) => tx.organizations().insert(organization).await,
             Self::Membership(membership) => tx.organizations().insert_membership(membership).await,
-            Self::Session(session) => tx.sessions().insert(session).await,
+            Self::Session(session, standing) | Self::Standing(session, standing) => {
+                tx.sign_ins().begin_session(session, standing).await
+            }
         }
     }
 
-    fn constraint(&self) -> &'static str {
+    #[track_caller]
+    fn assert_refusal(&self, outcome: Result<(), StoreError>) {
         match self {
-            Self::Address(_) => "users_email_key_key",
-            Self::Slug(_) => "organizations_slug_key",
-            Self::Membership(_) => "organization_memberships_pkey",
-            Self::Session(_) => "user_sessions_pkey",
+            Self::Address(_) => assert_conflict(outcome, "users_email_key_key"),
+            Self::Slug(_) => assert_conflict(outcome, "organizations_slug_key"),
+            Self::Membership(_) => assert_conflict(outcome, "organization_memberships_pkey"),
+            Self::Session(..) => assert_conflict(outcome, "user_sessions_pkey"),
+            Self::Standing(..) => assert!(matches!(outcome, Err(StoreError::Overtaken)), "{outcome:?}"),
         }
     }
 }
@@ -294,6 +302,6 @@ fn newcomer(world: &World) -> (Account, Session, SigningKey) {
 async fn sign_up_and_in(store: &dyn Store, account: &Account, session: &Session) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     account.insert(tx.as_mut()).await?;
-    tx.sessions().insert(session).await?;
+    tx.sign_ins().begin_session(session, &Standing::of(&account.user)).await?;
     tx.commit().await
 }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use identsphere_accounts::{
-    Bio, DisplayName, Edit, JobTitle, PasswordHash, PhoneNumber, Preferences, ProfileChange, User, UserStatus,
+    Bio, DisplayName, Edit, JobTitle, PasswordHash, PhoneNumber, Preferences, ProfileChange, Standing, User,
+    UserStatus,
 };
 use identsphere_audit::{Actor, AuditAction, AuditEvent, AuditStatus};
 use identsphere_core::{RefreshRotation, Store, Tx};
@@ -13,7 +14,9 @@ use identsphere_kernel::{
     Timestamp, TokenHash, UserId,
 };
 use identsphere_organizations::{Membership, Organization, OrganizationName, Role, Slug};
-use identsphere_sessions::{AssuranceLevel, AuthMethod, ClientInfo, Leaf, SecondFactor, Session};
+use identsphere_sessions::{
+    AssuranceLevel, AuthMethod, ClientInfo, Leaf, PendingSignIn, SecondFactor, Session,
+};
 use identsphere_tokens::{PublicKey, SealedKey, SigningKey, thumbprint};
 use serde_json::{Map, Value, json};
 
@@ -72,14 +75,32 @@ impl Account {
     }
 }
 
-/// Writes a session in a transaction of its own.
+/// Writes a session in a transaction of its own, whatever became of its user.
 ///
 /// # Errors
 /// What the store answers.
 pub async fn save_session(store: &dyn Store, session: &Session) -> Result<(), StoreError> {
+    let standing = standing(store, session.user).await?;
     let mut tx = store.begin().await?;
-    tx.sessions().insert(session).await?;
+    tx.sign_ins().begin_session(session, &standing).await?;
     tx.commit().await
+}
+
+/// Writes a sign-in that waits in a transaction of its own, whatever became of its user.
+///
+/// # Errors
+/// What the store answers.
+pub async fn save_pending(store: &dyn Store, pending: &PendingSignIn) -> Result<(), StoreError> {
+    let standing = standing(store, pending.user).await?;
+    let mut tx = store.begin().await?;
+    tx.sign_ins().put_pending(pending, &standing).await?;
+    tx.commit().await
+}
+
+/// The standing of a user now.
+async fn standing(store: &dyn Store, user: UserId) -> Result<Standing, StoreError> {
+    let record = store.find_sign_in_of(user).await?.ok_or(StoreError::Overtaken)?;
+    Ok(Standing::of(&record.user))
 }
 
 /// Typical records. Each call makes another one.

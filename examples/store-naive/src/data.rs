@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use identsphere_accounts::{
-    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, User, UserStatus,
-    tombstone,
+    AvatarName, MailboxProof, PasswordHash, Profile, ProfileChange, ReplacedAvatar, Standing, User,
+    UserStatus, tombstone,
 };
 use identsphere_audit::{Actor, AuditEntry, AuditEvent};
 use identsphere_core::{AccountRecord, BucketKey, ProfileRecord, SignInRecord, Take, UserOrganization};
@@ -86,6 +86,13 @@ impl Data {
         }
     }
 
+    /// That a user is as a sign-in found them.
+    pub(crate) fn demand(&self, user: UserId, standing: &Standing) -> Result<(), StoreError> {
+        let row = self.users.get(&user);
+        let holds = row.is_some_and(|row| standing.holds_for(&row.user, row.password_hash.as_ref()));
+        if holds { Ok(()) } else { Err(StoreError::Overtaken) }
+    }
+
     pub(crate) fn require_user(&self, user: UserId) -> Result<(), StoreError> {
         require(self.users.contains_key(&user), "the user exists")
     }
@@ -149,7 +156,7 @@ impl Data {
 
     pub(crate) fn sign_in_of(&self, user: UserId) -> Option<SignInRecord> {
         let UserRow { user, password_hash, .. } = self.users.get(&user)?.clone();
-        let role = self.role(user.id, user.home_organization).cloned();
+        let role = self.live_role(user.id, user.home_organization).cloned();
         Some(SignInRecord { user, password_hash, role })
     }
 
@@ -182,6 +189,11 @@ impl Data {
             })
         });
         accounts.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
+    }
+
+    /// The same, unless the organisation is deleted: nobody signs in to it any more.
+    pub(crate) fn live_role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {
+        self.role(user, organization).filter(|_| !self.deleted_organizations.contains(&organization))
     }
 
     pub(crate) fn role(&self, user: UserId, organization: OrganizationId) -> Option<&Role> {

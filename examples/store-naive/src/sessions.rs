@@ -142,7 +142,7 @@ impl Data {
     pub(crate) fn principal(&self, session: SessionId, now: Timestamp) -> Option<Principal> {
         let row = self.sessions.get(&session).filter(|row| row.is_live(now))?;
         let user = &self.users.get(&row.session.user)?.user;
-        let role = self.role(user.id, row.session.organization)?;
+        let role = self.live_role(user.id, row.session.organization)?;
         let is_active = user.status == UserStatus::Active;
         is_active.then(|| Principal { user: user.clone(), session: row.session.clone(), role: role.clone() })
     }

@@ -22,7 +22,7 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    fn put(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
+    pub(crate) fn put(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
         unique(self.pending.iter().all(|(other, _)| other.hash != pending.hash), "mfa_challenges_pkey")?;
         self.pending.push((pending.clone(), 0));
         Ok(())
@@ -83,13 +83,6 @@ impl Trust {
 
 #[async_trait]
 impl PendingRepo for NaiveTx {
-    async fn put_pending(&mut self, pending: &PendingSignIn) -> Result<(), StoreError> {
-        self.write(|data| {
-            data.require_user(pending.user)?;
-            data.trust.put(pending)
-        })
-    }
-
     async fn take_pending(&mut self, hash: &TokenHash, now: Timestamp) -> Result<bool, StoreError> {
         Ok(self.data.trust.take(hash, now))
     }

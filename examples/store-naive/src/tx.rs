@@ -4,15 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use identsphere_accounts::{
-    AvatarName, MailboxProof, PasswordHash, ProfileChange, ProofRepo, ReplacedAvatar, User, UserRepo,
+    AvatarName, MailboxProof, PasswordHash, ProfileChange, ProofRepo, ReplacedAvatar, Standing, User,
+    UserRepo,
 };
 use identsphere_audit::{AuditEvent, AuditRepo};
-use identsphere_core::{OutboxRepo, RateLimitRepo, Take, Tx};
+use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
 use identsphere_factors::{FactorRepo, PasskeyRepo};
 use identsphere_kernel::{Email, EmailKey, PasskeyId, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Departure, Membership, Organization, OrganizationRepo};
 use identsphere_sessions::{
-    PendingRepo, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo, TrustRepo,
+    PendingRepo, PendingSignIn, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo,
+    TrustRepo,
 };
 use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
 use tokio::sync::OwnedMutexGuard;
@@ -51,6 +53,10 @@ impl Tx for NaiveTx {
     }
 
     fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
         self
     }
 
@@ -196,13 +202,27 @@ impl OrganizationRepo for NaiveTx {
     }
 }
 
+/// Nobody else writes meanwhile, so a user who is in a standing stays in it.
+#[async_trait]
+impl SignInRepo for NaiveTx {
+    async fn begin_session(&mut self, session: &Session, standing: &Standing) -> Result<(), StoreError> {
+        self.write(|data| {
+            data.demand(session.user, standing)?;
+            data.insert_session(session)
+        })
+    }
+
+    async fn put_pending(&mut self, pending: &PendingSignIn, standing: &Standing) -> Result<(), StoreError> {
+        self.write(|data| {
+            data.demand(pending.user, standing)?;
+            data.trust.put(pending)
+        })
+    }
+}
+
 /// Why a session was revoked is in the audit log, which is where people look; it is not kept a second time.
 #[async_trait]
 impl SessionRepo for NaiveTx {
-    async fn insert(&mut self, session: &Session) -> Result<(), StoreError> {
-        self.write(|data| data.insert_session(session))
-    }
-
     async fn revoke(
         &mut self,
         session: SessionId,

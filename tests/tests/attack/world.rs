@@ -9,7 +9,7 @@ use identsphere_core::{IdentSphere, Policy, Ports, Store};
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
 };
-use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, Request, unique, uuid_v7};
+use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, Request, Watched, unique, uuid_v7};
 use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     BodyRule, CookieSettings, Drain, Endpoint, HttpConfig, Origin, Route, SameSite, Transport,
@@ -23,8 +23,6 @@ use identsphere_tokens::{
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-
-use crate::watched::Watched;
 
 /// The one foreign origin whose pages may call.
 pub const LISTED: &str = "https://app.example.org";
@@ -66,7 +64,7 @@ impl World {
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let store = Arc::new(Watched::new(MemoryStore::new()));
+        let store = Arc::new(Watched::new(Arc::new(MemoryStore::new())));
         let ports = ports(store.clone(), clock.clone());
         let service = Arc::new(IdentSphere::new(ports, policy(&issuer)));
         service.prepare().await.unwrap();

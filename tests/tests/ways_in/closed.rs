@@ -12,6 +12,7 @@ matrix! {
     no_way_is_open_to_a_disabled_user,
     no_way_is_open_to_a_deleted_user,
     no_way_is_open_to_whoever_is_no_member_any_more,
+    no_way_is_open_to_members_of_a_deleted_organization,
     no_way_is_open_past_the_limits_of_an_account,
     no_way_is_open_past_the_limits_of_an_address,
     a_revoked_session_cannot_be_used_to_go_on,
@@ -19,13 +20,13 @@ matrix! {
     no_way_is_open_to_a_factor_that_was_removed_meanwhile,
 }
 
-/// What may close a way between its beginning and its last request. An organisation closes none on its own: it is marked as
-/// deleted when its last member leaves it, and whoever is no member is among these states.
+/// What may close a way between its beginning and its last request.
 #[derive(Debug, Clone, Copy)]
 enum State {
     Disabled,
     Deleted,
     NoMember,
+    OrganizationDeleted,
     AccountThrottled,
     AddressThrottled,
     SessionRevoked,
@@ -58,6 +59,7 @@ impl State {
                 Self::Disabled
                 | Self::Deleted
                 | Self::NoMember
+                | Self::OrganizationDeleted
                 | Self::AccountThrottled
                 | Self::AddressThrottled
                 | Self::SignedOutEverywhere
@@ -69,7 +71,7 @@ impl State {
 
     /// Whether there is no way to bring it about without tables.
     fn needs_tables(self) -> bool {
-        matches!(self, Self::Disabled | Self::Deleted | Self::NoMember)
+        matches!(self, Self::Disabled | Self::Deleted | Self::NoMember | Self::OrganizationDeleted)
     }
 
     fn status(self) -> u16 {
@@ -78,6 +80,7 @@ impl State {
             Self::Disabled
             | Self::Deleted
             | Self::NoMember
+            | Self::OrganizationDeleted
             | Self::SignedOutEverywhere
             | Self::SessionRevoked
             | Self::FactorRemoved => 401,
@@ -96,6 +99,11 @@ impl State {
             Self::NoMember => {
                 let user = format!("(SELECT id FROM users WHERE email = '{email}')");
                 app.execute(&format!("DELETE FROM organization_memberships WHERE user_id = {user}")).await;
+            }
+            Self::OrganizationDeleted => {
+                let home = format!("(SELECT organization_id FROM users WHERE email = '{email}')");
+                let deletion = "UPDATE organizations SET deleted_at = created_at WHERE id =";
+                app.execute(&format!("{deletion} {home}")).await;
             }
             Self::AccountThrottled => throttle_account(app, ready).await,
             Self::AddressThrottled => {
@@ -234,6 +242,10 @@ async fn no_way_is_open_to_a_deleted_user(app: App) {
 
 async fn no_way_is_open_to_whoever_is_no_member_any_more(app: App) {
     closed(&app, State::NoMember).await;
+}
+
+async fn no_way_is_open_to_members_of_a_deleted_organization(app: App) {
+    closed(&app, State::OrganizationDeleted).await;
 }
 
 async fn no_way_is_open_past_the_limits_of_an_account(app: App) {

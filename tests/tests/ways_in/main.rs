@@ -5,5 +5,6 @@
 
 mod closed;
 mod levels;
+mod meanwhile;
 mod paths;
 mod table;

@@ -63,7 +63,7 @@ impl Path {
     }
 
     /// Whether whoever goes it has an authenticator app.
-    fn needs_app(self) -> bool {
+    pub fn needs_app(self) -> bool {
         match self {
             Self::Totp
             | Self::RecoveryCode

@@ -3,6 +3,7 @@
 //! The tests run on one thread, so that the connection sends when the store waits and not earlier. A call is counted
 //! the second time: the first on a connection also prepares its statements.
 
+use identsphere_accounts::Standing;
 use identsphere_audit::AuditAction;
 use identsphere_core::{BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, Store, Take};
 use identsphere_factors::passkey::{CeremonyKind, Passkey};
@@ -116,7 +117,7 @@ async fn a_question_in_a_transaction_is_one_round_trip_more() {
     let sign_in_and_out = async || -> Result<(), StoreError> {
         let session = world.session(&account.user);
         let mut tx = store.begin().await?;
-        tx.sessions().insert(&session).await?;
+        tx.sign_ins().begin_session(&session, &Standing::of(&account.user)).await?;
         tx.audit().append(&world.audit_event(AuditAction::Logout, &account)).await?;
         assert!(
             tx.sessions().revoke(session.id, account.user.id, RevocationReason::Logout, world.now()).await?
@@ -154,7 +155,7 @@ async fn writes_stay_together_on_a_connection_that_has_prepared_nothing() {
     let mut tx = cold.begin().await.unwrap();
     newcomer.insert(tx.as_mut()).await.unwrap();
     tx.audit().append(&world.audit_event(AuditAction::Register, &newcomer)).await.unwrap();
-    tx.sessions().insert(&session).await.unwrap();
+    tx.sign_ins().begin_session(&session, &Standing::of(&resident.user)).await.unwrap();
     assert!(tx.commit().await.unwrap_err().is_conflict("user_sessions_pkey"));
     assert_eq!(store.find_sign_in(newcomer.user.email.key()).await.unwrap(), None);
     newcomer.save(&cold).await.unwrap();
@@ -165,7 +166,8 @@ async fn sign_up_and_in(store: &PgStore, world: &World) -> Result<(), StoreError
     let account = world.account();
     let mut tx = store.begin().await?;
     account.insert(tx.as_mut()).await?;
-    tx.sessions().insert(&world.session(&account.user)).await?;
+    let standing = Standing::of(&account.user);
+    tx.sign_ins().begin_session(&world.session(&account.user), &standing).await?;
     tx.audit().append(&world.audit_event(AuditAction::Register, &account)).await?;
     tx.commit().await
 }

@@ -1,6 +1,7 @@
-//! A store whose every call is counted, and which panics in the middle of one when told to.
+//! A store whose every call is counted, and which panics in the middle of one, or keeps one waiting, when told to.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,18 +19,51 @@ use identsphere_organizations::{Organization, Slug};
 use identsphere_sessions::{
     PendingAttempt, PendingStore, RefreshState, Session, SessionStore, TrustStore, TrustedBrowser,
 };
-use identsphere_store_memory::MemoryStore;
 use identsphere_tokens::{KeyStore, SigningKey};
+use tokio::sync::oneshot;
 
 pub struct Watched {
-    inner: MemoryStore,
+    inner: Arc<dyn Store>,
     calls: AtomicU64,
     panics: AtomicBool,
+    kept_waiting: Mutex<Option<Wait>>,
+}
+
+/// Somebody who is about to write, and has decided what.
+struct Wait {
+    arrival: oneshot::Sender<()>,
+    leave: oneshot::Receiver<()>,
+}
+
+/// A moment between what somebody has read and what they write.
+pub struct Meanwhile {
+    arrival: oneshot::Receiver<()>,
+    leave: oneshot::Sender<()>,
+}
+
+impl Meanwhile {
+    /// Waits until they are about to write.
+    pub async fn reached(&mut self) {
+        (&mut self.arrival).await.expect("somebody begins a transaction");
+    }
+
+    /// Lets them write.
+    pub fn over(self) {
+        self.leave.send(()).expect("somebody waits");
+    }
 }
 
 impl Watched {
-    pub fn new(inner: MemoryStore) -> Self {
-        Self { inner, calls: AtomicU64::new(0), panics: AtomicBool::new(false) }
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let (calls, panics) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { inner, calls, panics, kept_waiting: Mutex::new(None) }
+    }
+
+    /// Keeps the next transaction waiting before it begins.
+    pub fn keep_waiting(&self) -> Meanwhile {
+        let ((arrive, arrival), (leave, left)) = (oneshot::channel(), oneshot::channel());
+        *self.kept_waiting.lock().unwrap() = Some(Wait { arrival: arrive, leave: left });
+        Meanwhile { arrival, leave }
     }
 
     /// How many calls there have been.
@@ -42,16 +76,21 @@ impl Watched {
         self.panics.store(true, Ordering::SeqCst);
     }
 
-    fn asked(&self) -> &MemoryStore {
+    fn asked(&self) -> &dyn Store {
         self.calls.fetch_add(1, Ordering::SeqCst);
         assert!(!self.panics.swap(false, Ordering::SeqCst), "a panic that a test asked for");
-        &self.inner
+        &*self.inner
     }
 }
 
 #[async_trait]
 impl Store for Watched {
     async fn begin(&self) -> Result<Box<dyn Tx>, StoreError> {
+        let wait = self.kept_waiting.lock().unwrap().take();
+        if let Some(Wait { arrival, leave }) = wait {
+            arrival.send(()).expect("somebody waits for this moment");
+            leave.await.expect("the moment passes");
+        }
         self.asked().begin().await
     }
 }
