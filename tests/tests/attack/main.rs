@@ -11,7 +11,6 @@ mod forged;
 mod paths;
 mod probes;
 mod smuggling;
-mod watched;
 mod world;
 
 /// Runs each scenario on both frameworks: one test each.
