@@ -221,7 +221,12 @@ impl Draft {
             "login: from another browser than before" => {
                 Self::by_anybody(app, sign_in(&app.sign_up().await.0))
             }
-            "refresh" => Self::in_session(app.sign_up().await.1, Payload::Json(json!({}))),
+            "refresh" => {
+                let (_, browser) = app.sign_up().await;
+                // The session is no new one any more, and has less time left.
+                app.clock.advance(Duration::from_secs(600));
+                Self::in_session(browser, Payload::Json(json!({})))
+            }
             "logout" | "getSession" | "listSessions" | "endSessions" => {
                 Self::in_session(app.sign_up().await.1, Payload::Nothing)
             }

@@ -1,9 +1,10 @@
 //! What cannot be read gives nobody anything (D-15): credentials and forwarding fields that are no text, cut, or of another
 //! make, on every route.
 
-use identsphere_e2e::{App, Engine, Framework, SCENARIOS, Scenario};
+use identsphere_e2e::{App, BearerSession, Engine, Framework, PASSWORD, SCENARIOS, Scenario};
 use identsphere_http::AuthRule;
 use identsphere_kernel::Duration;
+use serde_json::json;
 
 use crate::sweep;
 
@@ -33,6 +34,7 @@ const CREDENTIALS: &[(&str, &[u8])] = &[
 /// Beside everything that is due: who says where the request comes from is believed nothing.
 const FORWARDED: &[(&str, &[u8])] = &[
     ("x-forwarded-for", b"\xff\xfe"),
+    ("x-forwarded-for", b"203.0.113.7"),
     ("x-forwarded-for", b"127.0.0.1, <script>, ::::, 999.1.1.1"),
     ("forwarded", b"for=\"\xff\";proto"),
     ("forwarded", b"for=unknown;;host=\xff"),
@@ -94,10 +96,14 @@ async fn refuse_credentials(app: &App, scenario: &Scenario, name: &str) -> usize
 
 /// Whoever writes down another address than their own is known by their own.
 async fn no_address_is_believed(app: &App) {
-    let (_, browser) = app.sign_up().await;
+    let (email, _) = app.sign_up().await;
+    let body = json!({ "email": email, "password": PASSWORD, "token_transport": "bearer" });
     for (field, value) in FORWARDED {
-        let request = browser.get("/v1/auth/sessions").header_bytes(field, value);
-        let listed = request.send().await.assert_status(200).json();
-        assert_eq!(listed[0]["ip_address"], "127.0.0.1", "{field}");
+        let caller = app.caller();
+        let request = caller.post("/v1/auth/login").header_bytes(field, value).json(&body);
+        let session = BearerSession::of(&email, request.send().await.assert_status(200));
+        let listed = caller.get("/v1/auth/sessions").bearer(&session.access).send().await.json();
+        let current = listed.as_array().unwrap().iter().find(|session| session["is_current"] == true);
+        assert_eq!(current.unwrap()["ip_address"], "127.0.0.1", "{field}");
     }
 }
