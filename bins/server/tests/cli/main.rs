@@ -5,6 +5,8 @@ mod machine;
 
 mod doctor;
 mod keys;
+#[cfg(test)]
+mod secrets;
 mod serve;
 mod settings;
 #[cfg(test)]
