@@ -99,16 +99,13 @@ impl Witness {
         match answer {
             Value::Object(members) => {
                 for (name, member) in members {
-                    match member {
-                        Value::String(text) if SECRETS.contains(&name.as_str()) => {
-                            self.remember("a secret of an answer", text);
-                        }
-                        Value::Array(list) if SECRETS.contains(&name.as_str()) => {
-                            list.iter().filter_map(Value::as_str).for_each(|code| {
-                                self.remember("a recovery code", code);
-                            });
-                        }
-                        _ => self.collect(member),
+                    if !SECRETS.contains(&name.as_str()) {
+                        self.collect(member);
+                        continue;
+                    }
+                    let listed = member.as_array().into_iter().flatten().filter_map(Value::as_str);
+                    for secret in member.as_str().into_iter().chain(listed) {
+                        self.remember("a secret of an answer", secret);
                     }
                 }
             }
