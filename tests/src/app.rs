@@ -6,26 +6,32 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
-use identsphere_core::{IdentSphere, Mailer, Policy, Ports, RateLimits, Store};
+use identsphere_core::{
+    BlobStore, IdentSphere, Mailer, PasswordHasher, PictureMaker, Policy, Ports, RateLimits,
+};
 use identsphere_crypto::{HashScheme, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_factors::passkey::RelyingParty;
 use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
 use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
 use identsphere_testkit::{Mailbox, ManualClock};
-use identsphere_tokens::KeyPolicy;
+use identsphere_tokens::{AccessClaims, KeyPolicy, KeyVault, SigningKey, header_segment, sign};
 use serde_json::{Value, json};
 
 use crate::keys::RepeatingVault;
 use crate::serve::{Framework, Server};
 use crate::stores::{Data, Engine};
-use crate::{Answer, Caller, Watched, claims, unique};
+use crate::watched::{Watch, Watched};
+use crate::{Answer, Caller, claims, unique};
 
 /// The password of everybody in the tests.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// The origin of a native app that may run ceremonies with passkeys, too.
 pub const NATIVE_APP: &str = "android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck";
+
+/// Where a service is reached through TLS.
+pub const ENCRYPTED: &str = "https://localhost";
 
 const DAY: u64 = 86_400;
 
@@ -46,6 +52,8 @@ pub struct App {
     pub clock: Arc<ManualClock>,
     /// The mail of this node, which is kept and can be read at `/dev/mail`.
     pub mail: Arc<DevelopmentOutbox>,
+    /// Sees every call of the ports of this node, and can make them fail.
+    pub watch: Watch,
     origin: String,
     data: Arc<Data>,
     _server: Server,
@@ -83,10 +91,19 @@ impl BearerSession {
 impl App {
     /// A service on an empty store.
     pub async fn start(framework: Framework, engine: Engine) -> Self {
+        Self::first(framework, engine, None).await
+    }
+
+    /// A service on an empty store which its users reach through TLS, as it ends at a proxy: at [`ENCRYPTED`].
+    pub async fn start_encrypted(framework: Framework, engine: Engine) -> Self {
+        Self::first(framework, engine, Some(ENCRYPTED.to_owned())).await
+    }
+
+    async fn first(framework: Framework, engine: Engine, origin: Option<String>) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let data = Arc::new(Data::create(engine, 0));
-        let (mailer, store) = (data.mailbox.clone(), data.open());
-        Self::node(framework, data, store, clock, mailer, None).await
+        let mailer = data.mailbox.clone();
+        Self::node(framework, data, clock, mailer, origin).await
     }
 
     /// The kind of store.
@@ -107,8 +124,8 @@ impl App {
     /// Another deployment that calls itself by this one's name: same issuer, other data, other keys.
     pub async fn impostor(&self) -> Self {
         let data = Arc::new(Data::create(Engine::Memory, 3));
-        let (mailer, store) = (data.mailbox.clone(), data.open());
-        Self::node(self.framework, data, store, self.clock.clone(), mailer, Some(self.origin.clone())).await
+        let mailer = data.mailbox.clone();
+        Self::node(self.framework, data, self.clock.clone(), mailer, Some(self.origin.clone())).await
     }
 
     /// Another node on the same store, with connections of its own.
@@ -119,22 +136,12 @@ impl App {
     /// Another node that hands its mail to somebody else than the mailbox.
     pub async fn another_node_mailing_by(&self, mailer: Arc<dyn Mailer>) -> Self {
         let (data, clock) = (self.data.clone(), self.clock.clone());
-        let store = data.open();
-        Self::node(self.framework, data, store, clock, mailer, Some(self.origin.clone())).await
-    }
-
-    /// Another node, and its store, which can keep it waiting.
-    pub async fn another_node_watched(&self) -> (Self, Arc<Watched>) {
-        let (data, clock) = (self.data.clone(), self.clock.clone());
-        let (mailer, store) = (data.mailbox.clone(), Arc::new(Watched::new(data.open())));
-        let origin = Some(self.origin.clone());
-        (Self::node(self.framework, data, store.clone(), clock, mailer, origin).await, store)
+        Self::node(self.framework, data, clock, mailer, Some(self.origin.clone())).await
     }
 
     async fn node(
         framework: Framework,
         data: Arc<Data>,
-        store: Arc<dyn Store>,
         clock: Arc<ManualClock>,
         mailer: Arc<dyn Mailer>,
         origin: Option<String>,
@@ -142,12 +149,14 @@ impl App {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let origin = origin.unwrap_or_else(|| format!("http://{address}"));
-        let service = Arc::new(IdentSphere::new(ports(&data, store, mailer, clock.clone()), policy(&origin)));
+        let watch = Watch::default();
+        let ports = ports(&data, mailer, clock.clone(), &watch);
+        let service = Arc::new(IdentSphere::new(ports, policy(&origin)));
         service.store().migrate_up().await.unwrap();
         service.prepare().await.unwrap();
         let mail = Arc::new(outbox(&origin, clock.clone()));
         let server = Server::start(framework, listener, service.clone(), &origin, &data.master, mail.clone());
-        Self { framework, address, service, clock, mail, origin, data, _server: server }
+        Self { framework, address, service, clock, mail, watch, origin, data, _server: server }
     }
 
     /// The public base URL, which is the issuer too.
@@ -158,6 +167,11 @@ impl App {
     /// The origin of the pages that run ceremonies with passkeys.
     pub fn page(&self) -> String {
         page_of(&self.origin)
+    }
+
+    /// Every cell of every table but those of the limits, a line a row that begins with the table's name, sorted.
+    pub async fn dump(&self) -> Vec<String> {
+        self.data.dump().await
     }
 
     /// Changes data behind the service's back, as an operator could.
@@ -175,6 +189,12 @@ impl App {
     pub async fn mailed(&self, email: &str, kind: &str) -> String {
         let secret = self.deliver().await.secret(email, kind);
         secret.unwrap_or_else(|| panic!("no mail `{kind}` to {email}"))
+    }
+
+    /// A token of this key, as whoever has got hold of its private half can make it.
+    pub fn sign_with(&self, key: &SigningKey, claims: &AccessClaims) -> String {
+        let vault = RsaVault::new(RsaSize::Bits2048, &self.data.master, Arc::new(OsRandom));
+        sign(&header_segment(&key.kid), claims, &*vault.signer(key).unwrap()).unwrap()
     }
 
     /// Somebody without cookies.
@@ -218,21 +238,25 @@ fn page_of(origin: &str) -> String {
     origin.replace("127.0.0.1", "localhost")
 }
 
-fn ports(data: &Data, store: Arc<dyn Store>, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>) -> Ports {
+fn ports(data: &Data, mailer: Arc<dyn Mailer>, clock: Arc<ManualClock>, watch: &Watch) -> Ports {
     let scheme = HashScheme::below_floor_for_tests("scrypt:ln=4,r=8,p=1").unwrap();
     let pool = PoolConfig { scheme, memory_mib: 64, queue_wait: Duration::from_secs(30), threads: 2 };
+    let hasher: Arc<dyn PasswordHasher> = Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap());
+    let vault: Arc<dyn KeyVault> = Arc::new(RepeatingVault::new(
+        Arc::new(RsaVault::new(RsaSize::Bits2048, &data.master, Arc::new(OsRandom))),
+        data.next_key.clone(),
+    ));
+    let blobs: Arc<dyn BlobStore> = data.blobs.clone();
+    let pictures: Arc<dyn PictureMaker> = Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1)));
     Ports {
-        store,
-        hasher: Arc::new(PasswordPool::start(pool, Arc::new(OsRandom)).unwrap()),
-        vault: Arc::new(RepeatingVault::new(
-            Arc::new(RsaVault::new(RsaSize::Bits2048, &data.master, Arc::new(OsRandom))),
-            data.next_key.clone(),
-        )),
+        store: Arc::new(Watched::new(data.open(), watch.clone())),
+        hasher: Arc::new(Watched::new(hasher, watch.clone())),
+        vault: Arc::new(Watched::new(vault, watch.clone())),
         clock,
         random: Arc::new(OsRandom),
-        blobs: data.blobs.clone(),
+        blobs: Arc::new(Watched::new(blobs, watch.clone())),
         signatures: Arc::new(PasskeySignatures),
-        pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN.saturating_add(1))),
+        pictures: Arc::new(Watched::new(pictures, watch.clone())),
         secrets: data.master.secrets(),
         mailer,
     }

@@ -190,9 +190,13 @@ impl Request<'_> {
         self
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.header_bytes(name, value.as_bytes())
+    }
+
+    pub fn header_bytes(mut self, name: &str, value: &[u8]) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        self.builder = self.builder.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self.builder = self.builder.header(name, HeaderValue::from_bytes(value).unwrap());
         self
     }
 

@@ -8,20 +8,22 @@ mod factors;
 mod http;
 mod keys;
 mod passkeys;
+mod scenarios;
 mod second_factor;
 mod serve;
 mod stores;
 mod watched;
 
-pub use app::{App, BearerSession, NATIVE_APP, PASSWORD, run};
+pub use app::{App, BearerSession, ENCRYPTED, NATIVE_APP, PASSWORD, run};
 pub use factors::{Authenticator, Enrolled, PERIOD, mfa_token};
 pub use http::{Answer, Caller, Request, SetCookie};
 pub use keys::{claims, verify_independently};
 pub use passkeys::{Holder, begin_sign_in, change_bytes, change_client_data, end_sign_in, with_bytes};
+pub use scenarios::{SCENARIOS, Scenario, routes};
 pub use second_factor::SecondFactor;
-pub use serve::Framework;
+pub use serve::{Framework, LISTED};
 pub use stores::Engine;
-pub use watched::{Meanwhile, Watched};
+pub use watched::{FAULT, Fault, Meanwhile, Watch, Watched};
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use identsphere_core::{IdentSphere, MailReader};
 use identsphere_crypto::{MasterKey, purpose};
-use identsphere_http::{CookieSettings, Drain, HttpConfig, SameSite, Transport};
+use identsphere_http::{CookieSettings, Drain, HttpConfig, Origin, SameSite, Transport};
 use identsphere_kernel::Duration;
 use tokio::sync::oneshot;
+
+/// The one foreign origin whose pages may call.
+pub const LISTED: &str = "https://app.example.org";
 
 /// Which framework.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +56,13 @@ impl Server {
 }
 
 fn config(origin: &str, master: &MasterKey, development_mail: Arc<dyn MailReader>) -> HttpConfig {
+    let transport = if origin.starts_with("https:") { Transport::Secure } else { Transport::Plain };
     HttpConfig {
         base_url: origin.parse().unwrap(),
         app_name: "IdentSphere".to_owned(),
-        cookies: CookieSettings::new("identsphere", None, SameSite::Lax, Transport::Plain).unwrap(),
+        cookies: CookieSettings::new("identsphere", None, SameSite::Lax, transport).unwrap(),
         csrf_key: master.derive(purpose::CSRF),
-        cors_origins: vec![],
+        cors_origins: vec![Origin::parse(LISTED).unwrap()],
         trusted_proxies: vec![],
         public_max_age: Duration::from_secs(300),
         drain: Drain::default(),

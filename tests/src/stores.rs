@@ -52,7 +52,8 @@ impl Data {
         let place = match engine {
             Engine::Memory => Place::Memory(Arc::new(MemoryStore::new())),
             Engine::Sqlite => {
-                let directory = tempfile::tempdir().unwrap();
+                // In memory where there is such a place: nobody pulls the plug on these tests.
+                let directory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
                 Place::Sqlite { file: directory.path().join("identsphere.db"), _directory: directory }
             }
             Engine::Postgres => Place::Postgres { schema: SchemaName::parse(&fresh_schema_name()).unwrap() },
@@ -91,6 +92,31 @@ impl Data {
                 rows.iter().map(|row| row.get("line")).collect()
             }
         }
+    }
+
+    /// Every cell of every table but those of the limits, a line a row that begins with the table's name, sorted.
+    pub async fn dump(&self) -> Vec<String> {
+        let columns = match &self.place {
+            Place::Memory(_) => panic!("a store in memory has no tables"),
+            Place::Sqlite { .. } => {
+                "SELECT t.name || ' ' || group_concat('quote(\"' || c.name || '\")', ' || '' '' || ') AS line
+                 FROM sqlite_schema t, pragma_table_info(t.name) c
+                 WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' GROUP BY t.name"
+            }
+            Place::Postgres { .. } => {
+                "SELECT table_name || ' CAST(' || table_name || ' AS text)' AS line
+                 FROM information_schema.tables WHERE table_schema = current_schema()"
+            }
+        };
+        let mut rows = vec![];
+        for table in self.select(columns).await {
+            let (name, cells) = table.split_once(' ').unwrap();
+            if !matches!(name, "rate_limits" | "__diesel_schema_migrations") {
+                rows.extend(self.select(&format!("SELECT '{name} ' || {cells} AS line FROM {name}")).await);
+            }
+        }
+        rows.sort();
+        rows
     }
 
     /// Runs statements. Memory has no tables.

@@ -8,14 +8,13 @@ use async_trait::async_trait;
 use identsphere_core::{KeptMail, Mail, MailError, MailReader, Mailer};
 use identsphere_kernel::{Clock, MailId};
 
-use crate::content::secret;
 use crate::render::Renderer;
 
 /// Most mails that are kept.
 const MOST_KEPT: usize = 200;
 
-/// Keeps the latest mails for a person to read, and writes them to the log, their links and codes too: that is what it
-/// is for. Never for a service that others can reach.
+/// Keeps the latest mails for a person at this machine to read. The log says that there is one and nothing of what it says:
+/// logs are kept and passed on (LG-02). Never for a service that others can reach.
 pub struct DevelopmentOutbox {
     renderer: Renderer,
     clock: Arc<dyn Clock>,
@@ -40,7 +39,6 @@ impl Mailer for DevelopmentOutbox {
             mail.to = mail.to,
             mail.kind = kind,
             mail.subject = words.subject,
-            mail.secret = secret(&mail.content),
             "a mail was kept in the development outbox"
         );
         let kept = KeptMail {

@@ -74,8 +74,8 @@ async fn discard(settings: &Settings, store: Arc<dyn Store>) -> Result<(), Failu
     match service.discard_keys().await.map_err(Failure::Prepare)? {
         0 => say("nothing to do: there are no keys"),
         count => say(&format!(
-            "discarded {count}; the next start of the server makes a new one. Refresh tokens stay valid until the \
-             master key is changed as well"
+            "discarded {count}; a server that runs makes a new one within seconds, else the next start does. Refresh \
+             tokens stay valid until the master key is changed as well"
         )),
     }
     Ok(())

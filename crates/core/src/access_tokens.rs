@@ -7,7 +7,7 @@ use identsphere_tokens::{AccessClaims, TokenType, Unverified, sign};
 use moka::sync::Cache;
 
 use crate::key_ring::KeyRing;
-use crate::{Error, Policy, Principal};
+use crate::{Error, KEY_INTERVAL, Policy, Principal};
 
 /// How far another node's clock may be ahead of ours (TK-07).
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ impl AccessTokens {
     /// A token for this principal, and for how long it is valid: never past the session's end.
     ///
     /// # Errors
-    /// [`Error::Internal`] when no key signs.
+    /// [`Error::Overloaded`] when no key signs (yet), [`Error::Internal`] when the key does not.
     pub(crate) fn issue(
         &self,
         principal: &Principal,
@@ -71,7 +71,9 @@ impl AccessTokens {
             role: role.name().to_owned(),
             mfa_verified_at: session.mfa_verified_at.map(Timestamp::unix_seconds),
         };
-        let key = self.ring.current(now).ok_or_else(|| Error::internal("no signing key is active"))?;
+        let no_key =
+            || Error::Overloaded { retry_after: KEY_INTERVAL, source: "no signing key is active".into() };
+        let key = self.ring.current(now).ok_or_else(no_key)?;
         let token = sign(&key.header, &claims, &*key.signer)?;
         Ok((SecretString::new(token), valid_for))
     }

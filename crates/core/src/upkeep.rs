@@ -9,9 +9,10 @@ use crate::clock_watch::CLOCK_INTERVAL;
 use crate::events::Resource;
 use crate::{Error, IdentSphere};
 
-/// How often a node looks for keys that another one has made. A key is published for much longer than that before it
-/// signs, so every node knows it in time.
-pub const KEY_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a node looks for keys that another one has made or deleted. A key is published for much longer than that before
+/// it signs, so every node knows it in time; and a key that was [discarded](IdentSphere::discard_keys) is accepted by no node
+/// for longer than a session that was ended on another one.
+pub const KEY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often ended rows are swept.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// The most rows of one kind that one statement deletes, so that it never holds locks for long.
@@ -72,10 +73,13 @@ impl IdentSphere {
         if self.clock_watch.is_off() {
             return if self.tokens.ring().is_empty() { self.load_keys(&chain) } else { Ok(()) };
         }
+        // Before a key is made, which takes a while: one that was discarded is not to be accepted meanwhile.
+        self.load_keys(&chain)?;
         let step = chain.step(self.now(), &self.policy.keys);
-        if step != KeyStep::Rest {
-            self.add_key(step).await?;
+        if step == KeyStep::Rest {
+            return self.delete_expired_keys(&chain).await;
         }
+        self.add_key(step).await?;
         let chain = self.read_chain().await?;
         self.load_keys(&chain)?;
         self.delete_expired_keys(&chain).await
@@ -94,8 +98,8 @@ impl IdentSphere {
         Ok(added)
     }
 
-    /// Deletes every key, so that no access token that was issued stays valid; how many there were. Nodes that run go on
-    /// with what they have opened until their upkeep, so stop them before.
+    /// Deletes every key, so that no access token that was issued stays valid; how many there were. Nodes that run hear of it
+    /// at their next upkeep ([`KEY_INTERVAL`]), sign nothing until one of them has made another key, and go on with that.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the store is away: no key was deleted.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use identsphere_kernel::TokenHash;
 
 use crate::config::HttpConfig;
+use crate::reply::JSON;
 use crate::wire::DiscoveryView;
 use crate::{docs, openapi};
 
@@ -58,8 +59,8 @@ impl Documents {
         };
         let page = docs::page(config);
         Ok(Self {
-            discovery: Document::new("application/json", serde_json::to_string(&discovery)?),
-            openapi: Document::new("application/json", openapi::document(config)?),
+            discovery: Document::new(JSON, serde_json::to_string(&discovery)?),
+            openapi: Document::new(JSON, openapi::document(config)?),
             docs: Document::new("text/html; charset=utf-8", page.html),
             docs_policy: page.content_security_policy,
             cache_control: format!("public, max-age={}", config.public_max_age.as_secs()),

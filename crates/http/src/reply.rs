@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use serde::Serialize;
 
+/// The type of every JSON document here. RFC 8259 knows no `charset`; browsers that guess anyway are told (WB-01).
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+
 /// Room for the body of a usual answer.
 const USUAL_BODY: usize = 1_024;
 /// Room for the header fields of a usual answer.
@@ -32,7 +35,7 @@ impl Reply {
     pub(crate) fn json(status: u16, value: &impl Serialize) -> Result<Self, serde_json::Error> {
         let mut body = Vec::with_capacity(USUAL_BODY);
         serde_json::to_writer(&mut body, value)?;
-        Ok(Self::document(status, "application/json", body))
+        Ok(Self::document(status, JSON, body))
     }
 
     /// An answer whose body exists already.

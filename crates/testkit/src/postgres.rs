@@ -144,6 +144,17 @@ impl PostgresServer {
         self.start_again();
     }
 
+    /// Everything that a schema holds, as SQL.
+    pub fn dump(&self, schema: &str) -> Vec<u8> {
+        let mut command = self.command("pg_dump");
+        command.args(["--data-only", "--inserts", "--schema", schema, "--dbname"]).arg(self.url());
+        match command.output() {
+            Ok(output) if output.status.success() => output.stdout,
+            Ok(output) => fail(&String::from_utf8_lossy(&output.stderr)),
+            Err(error) => fail(&format!("pg_dump does not start: {error}")),
+        }
+    }
+
     /// Starts a client that runs statements on one connection; it ends with them, or when it is killed.
     pub fn spawn_sql(&self, statements: &[&str]) -> Child {
         let client = self.psql(statements).stdin(Stdio::null()).stdout(Stdio::null()).spawn();

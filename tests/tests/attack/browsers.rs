@@ -1,12 +1,12 @@
 //! What hostile pages make a visitor's browser send (CK-03 to CK-08, WB-04), and what strangers put into JSON (WB-07).
 
-use identsphere_e2e::{Caller, Request, unique};
+use identsphere_e2e::{Caller, LISTED, Request, unique};
 use identsphere_http::{CsrfRule, ENDPOINTS, Route};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::both;
-use crate::world::{LISTED, World, path, sign_up, with_body};
+use crate::world::{World, path, sign_up, with_body};
 
 both! {
     no_csrf_token_but_ones_own_lets_a_write_pass,

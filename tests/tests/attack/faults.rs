@@ -14,7 +14,7 @@ async fn a_panic_in_a_handler_is_one_refused_request(world: World) {
     let sign_in = json!({ "email": victim.email, "password": PASSWORD });
     let refresh = json!({ "refresh_token": victim.refresh });
     for round in 0..20 {
-        world.store.panic_once();
+        world.watch.panic_once();
         let answer = match round % 4 {
             // Who is behind the session is remembered for a moment; the list is not.
             0 => caller.get("/v1/auth/sessions").bearer(&victim.access).send().await,

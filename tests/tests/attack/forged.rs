@@ -30,12 +30,12 @@ async fn forged_access_tokens_are_refused_wherever_a_token_is_taken(world: World
     assert!(tokens.len() >= 300, "{} tokens", tokens.len());
 
     world.session(&victim.access).await.assert_status(200);
-    let before = world.store.calls();
+    let before = world.watch.calls().len();
     for family in &families {
         for token in &family.tokens {
             present_everywhere(&world, family.name, token).await;
         }
-        assert_eq!(world.store.calls(), before, "{}: the store was asked", family.name);
+        assert_eq!(world.watch.calls().len(), before, "{}: the store was asked", family.name);
     }
     assert!(listener.accept().is_err(), "a token made the service call out");
     world.session(&victim.access).await.assert_status(200);
@@ -100,7 +100,7 @@ async fn forged_refresh_tokens_are_refused(world: World) {
         victim.access.clone(),
         uuid_v7(),
     ]);
-    let before = world.store.calls();
+    let before = world.watch.calls().len();
     for token in forged {
         let in_body = json!({ "refresh_token": token });
         let answer = world.caller().post("/v1/auth/refresh").json(&in_body).send().await;
@@ -113,7 +113,7 @@ async fn forged_refresh_tokens_are_refused(world: World) {
             world.caller().post("/v1/auth/logout").header("cookie", &cookie).send().await.assert_status(204);
         }
     }
-    assert_eq!(world.store.calls(), before, "the store was asked about a token that cannot be ours");
+    assert_eq!(world.watch.calls().len(), before, "the store was asked about a token that cannot be ours");
     let answer =
         world.caller().post("/v1/auth/refresh").json(&json!({ "refresh_token": genuine })).send().await;
     answer.assert_status(200);

@@ -9,7 +9,9 @@ use identsphere_core::{IdentSphere, Policy, Ports, Store};
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
 };
-use identsphere_e2e::{Answer, Caller, Framework, PASSWORD, Request, Watched, unique, uuid_v7};
+use identsphere_e2e::{
+    Answer, Caller, Framework, LISTED, PASSWORD, Request, Watch, Watched, unique, uuid_v7,
+};
 use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::{
     BodyRule, CookieSettings, Drain, Endpoint, HttpConfig, Origin, Route, SameSite, Transport,
@@ -23,9 +25,6 @@ use identsphere_tokens::{
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-
-/// The one foreign origin whose pages may call.
-pub const LISTED: &str = "https://app.example.org";
 
 /// A path of this endpoint that leads to nothing of anybody.
 pub fn path(endpoint: &Endpoint) -> String {
@@ -44,7 +43,8 @@ pub fn with_body<'a>(request: Request<'a>, route: &Route) -> Request<'a> {
 /// A running service and the means of its attackers' dreams.
 pub struct World {
     pub address: SocketAddr,
-    pub store: Arc<Watched>,
+    /// Sees every call of the store.
+    pub watch: Watch,
     pub clock: Arc<ManualClock>,
     pub issuer: String,
     vault: KnownKeys,
@@ -64,8 +64,9 @@ impl World {
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
-        let store = Arc::new(Watched::new(Arc::new(MemoryStore::new())));
-        let ports = ports(store.clone(), clock.clone());
+        let watch = Watch::default();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let ports = ports(Arc::new(Watched::new(store, watch.clone())), clock.clone());
         let service = Arc::new(IdentSphere::new(ports, policy(&issuer)));
         service.prepare().await.unwrap();
         let app = identsphere_http::App::new(service, config(&issuer)).unwrap();
@@ -84,7 +85,7 @@ impl World {
                 tokio::spawn(identsphere_axum::serve(listener, identsphere_axum::serve_all(app), stopped));
             }
         }
-        Self { address, store, clock, issuer, vault: KnownKeys::new(), _stop: stop }
+        Self { address, watch, clock, issuer, vault: KnownKeys::new(), _stop: stop }
     }
 
     pub fn caller(&self) -> Caller {

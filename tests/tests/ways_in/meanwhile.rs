@@ -6,7 +6,7 @@ use std::sync::Arc;
 use identsphere_accounts::Password;
 use identsphere_core::PasswordHasher;
 use identsphere_crypto::{HashScheme, PasswordPool, PoolConfig};
-use identsphere_e2e::{Answer, App, Engine, PASSWORD, SecondFactor, Watched, matrix};
+use identsphere_e2e::{Answer, App, Engine, PASSWORD, SecondFactor, matrix};
 use identsphere_kernel::{Clock, Duration, Email, OsRandom};
 use serde_json::json;
 
@@ -168,11 +168,10 @@ async fn kept(app: &App) -> Vec<String> {
 async fn overtake(
     ready: &Ready,
     app: &App,
-    node: &(App, Arc<Watched>),
+    node: &App,
     change: impl Future<Output = ()>,
 ) -> (Answer, Vec<String>) {
-    let (node, store) = node;
-    let mut meanwhile = store.keep_waiting();
+    let mut meanwhile = node.watch.keep_waiting();
     let caller = ready.caller.at(node.address);
     let change = async {
         meanwhile.reached().await;
@@ -188,7 +187,7 @@ async fn overtaken(app: &App, change: Change) {
     if matches!(change, Change::Disabled) && app.engine() == Engine::Memory {
         return;
     }
-    let node = app.another_node_watched().await;
+    let node = app.another_node().await;
     for path in WAYS.into_iter().filter(|path| change.happens_to(*path)) {
         rest(app);
         let ready = Ready::on(app, path).await;
@@ -233,7 +232,7 @@ async fn no_way_opens_to_an_account_that_is_disabled_meanwhile(app: App) {
 }
 
 async fn nobody_is_asked_for_a_second_factor_after_a_password_that_is_changed_meanwhile(app: App) {
-    let node = app.another_node_watched().await;
+    let node = app.another_node().await;
     for change in [Change::PasswordChanged, Change::PasswordReset] {
         rest(&app);
         let person = Person::new(&app, true, true).await;
@@ -250,13 +249,13 @@ async fn nobody_is_asked_for_a_second_factor_after_a_password_that_is_changed_me
 
 /// Somebody else registered the address, and is about to be in when its owner comes.
 async fn of_an_account_that_is_reclaimed_meanwhile_nothing_is_left(app: App) {
-    let node = app.another_node_watched().await;
+    let node = app.another_node().await;
     let (email, _) = app.sign_up().await;
     let body = json!({ "email": email });
     app.caller().post("/v1/auth/email-otp/request").json(&body).send().await.assert_status(204);
     let body = json!({ "email": email, "code": app.mailed(&email, "sign_in_code").await });
-    let mut meanwhile = node.1.keep_waiting();
-    let planter = app.caller().at(node.0.address);
+    let mut meanwhile = node.watch.keep_waiting();
+    let planter = app.caller().at(node.address);
     let password = json!({ "email": email, "password": PASSWORD });
     let reclaim = async {
         meanwhile.reached().await;
@@ -285,10 +284,10 @@ async fn keep_hash(app: &App, email: &str, log_n: u32) {
 }
 
 async fn a_hash_that_another_sign_in_upgrades_meanwhile_keeps_nobody_out(app: App) {
-    let (node, store) = app.another_node_watched().await;
+    let node = app.another_node().await;
     let (email, _) = app.sign_up().await;
     keep_hash(&app, &email, 5).await;
-    let mut meanwhile = store.keep_waiting();
+    let mut meanwhile = node.watch.keep_waiting();
     let (late, password) = (app.caller().at(node.address), json!({ "email": email, "password": PASSWORD }));
     let quicker = async {
         meanwhile.reached().await;
@@ -301,14 +300,14 @@ async fn a_hash_that_another_sign_in_upgrades_meanwhile_keeps_nobody_out(app: Ap
 
 /// No loop that somebody else keeps going.
 async fn whoever_is_overtaken_twice_is_refused(app: App) {
-    let (node, store) = app.another_node_watched().await;
+    let node = app.another_node().await;
     let (email, browser) = app.sign_up().await;
-    let mut meanwhile = store.keep_waiting();
+    let mut meanwhile = node.watch.keep_waiting();
     let (late, password) = (app.caller().at(node.address), json!({ "email": email, "password": PASSWORD }));
     let changes = async {
         meanwhile.reached().await;
         keep_hash(&app, &email, 5).await;
-        let mut again = store.keep_waiting();
+        let mut again = node.watch.keep_waiting();
         meanwhile.over();
         again.reached().await;
         keep_hash(&app, &email, 6).await;

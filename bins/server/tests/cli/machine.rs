@@ -60,7 +60,7 @@ impl Machine {
         let (sender, log) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let mut server = Server { child, log, serving: Value::Null };
+        let mut server = Server { child, log, serving: Value::Null, seen: String::new() };
         server.serving = server.wait_for("serving");
         server
     }
@@ -78,6 +78,16 @@ pub(crate) struct Server {
     child: Child,
     log: Receiver<String>,
     serving: Value,
+    /// Every line of log that was read.
+    seen: String,
+}
+
+/// An answer, in full.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Server {
@@ -91,6 +101,8 @@ impl Server {
         loop {
             let line =
                 self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no `{message}` in the log"));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
             match serde_json::from_str::<Value>(&line) {
                 Ok(line) if line["message"].as_str().is_some_and(|text| text.contains(message)) => {
                     return line;
@@ -105,9 +117,21 @@ impl Server {
     pub(crate) fn rest_of_log(&mut self) -> String {
         let mut lines = Vec::new();
         while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
             lines.push(line);
         }
         lines.join("\n")
+    }
+
+    /// Every line of log that was read so far.
+    pub(crate) fn whole_log(&self) -> String {
+        self.seen.clone()
+    }
+
+    /// The whole answer to a request: `line` is method and path, `fields` are header fields, each with its line break.
+    pub(crate) fn whole(&self, line: &str, fields: &str, body: &str) -> Whole {
+        whole_exchange(self.serving("address"), line, fields, body)
     }
 
     /// Status and body of a GET.
@@ -161,13 +185,19 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
 
 /// Status and body of the answer to a request with these further header fields.
 fn exchange(address: &str, line: &str, fields: &str, body: &str) -> (u16, String) {
+    let Whole { status, body, .. } = whole_exchange(address, line, fields, body);
+    (status, body)
+}
+
+fn whole_exchange(address: &str, line: &str, fields: &str, body: &str) -> Whole {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{fields}\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Whole { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// The permission bits of a file.

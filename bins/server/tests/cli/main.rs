@@ -7,6 +7,8 @@ mod doctor;
 mod keys;
 #[cfg(test)]
 mod mail;
+#[cfg(test)]
+mod secrets;
 mod serve;
 mod settings;
 #[cfg(test)]

@@ -6,14 +6,14 @@ use crate::app::App;
 use crate::call::Call;
 use crate::documents::Document;
 use crate::failure::Failure;
-use crate::reply::Reply;
+use crate::reply::{JSON, Reply};
 
 pub(crate) async fn jwks(app: &App, call: &Call<'_>) -> Result<Reply, Failure> {
     let keys = app.core().published_keys();
     if call.has_current(&keys.etag) {
         return Ok(cacheable(app, Reply::empty(304), keys.etag.clone()));
     }
-    let reply = Reply::document(200, "application/json", keys.jwks.clone());
+    let reply = Reply::document(200, JSON, keys.jwks.clone());
     Ok(cacheable(app, reply, keys.etag.clone()))
 }
 

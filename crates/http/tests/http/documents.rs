@@ -19,7 +19,7 @@ use crate::world::{BASE, World};
 async fn the_key_set_is_public_and_has_nothing_private() {
     let world = World::new().await;
     let reply = world.send(Request::get("/.well-known/jwks.json")).await;
-    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json; charset=utf-8")));
     let key = &read(&reply)["keys"][0];
     let mut members: Vec<_> = key.as_object().unwrap().keys().collect();
     members.sort();

@@ -237,7 +237,7 @@ async fn every_answer_has_the_headers_that_protect_it() {
         let expected = if is_public { "public, max-age=300" } else { "no-store" };
         assert_eq!(reply.header("cache-control"), Some(expected), "{path}");
         if reply.status >= 400 {
-            assert_eq!(reply.header("content-type"), Some("application/json"), "{path}");
+            assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"), "{path}");
             assert_eq!(read(&reply)["error"]["request_id"], "my.id_1-2", "{path}");
         }
     }
