@@ -34,7 +34,7 @@ validators:
 schemathesis:
     IDENTSPHERE_RATE_LIMITS=off scripts/with-server tests/schemathesis/run
 
-# Measure against a bare handler and rewrite the table in docs/performance.md.
+# Measure against a bare handler and against the parts, 13 minutes; rewrites the tables in docs/performance.md.
 bench:
     scripts/bench --write
 
@@ -45,6 +45,10 @@ bench-scale:
 # The hot functions, each alone.
 bench-functions:
     scripts/bench-functions --write
+
+# How many instructions requests cost, which shows regressions on a busy machine too.
+bench-instructions:
+    scripts/bench-instructions --write
 
 # Forged tokens, hostile pages, smuggled requests, bombs and 5,000 slow clients; about three minutes.
 proof-attack:

@@ -98,7 +98,7 @@ impl Renderer {
         values.insert("site", self.sender.site.as_str().into());
         values.insert("lang", mail.language.tag().into());
         values.insert("kind", kind.into());
-        if outline.subject.0.is_empty() {
+        if outline.subject.text.is_empty() {
             return Err(RenderError::NoSubject);
         }
         let subject = words::line(&self.fill(&outline.subject, "txt", &values)?, MAX_SUBJECT);
@@ -120,8 +120,7 @@ impl Renderer {
         form: &str,
         values: &BTreeMap<&'static str, Value>,
     ) -> Result<String, minijinja::Error> {
-        let filled = self.templates.engine.get_template(&format!("{}.{form}", fragment.0))?.render(values)?;
-        Ok(filled.trim().to_owned())
+        Ok(self.templates.fill(fragment, form, values)?.trim().to_owned())
     }
 
     fn lay_out(
@@ -148,7 +147,7 @@ impl Renderer {
         }
         let mut values = values.clone();
         values.insert("parts", laid.into());
-        self.templates.engine.get_template(&format!("layout.{form}"))?.render(&values)
+        self.templates.lay_out(form, &values)
     }
 
     pub(crate) fn templates(&self) -> &Templates {

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use identsphere_core::Language;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Template, UndefinedBehavior, Value};
 
 use crate::content::samples;
 use crate::render::{Renderer, Sender};
@@ -56,12 +56,15 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// Most bytes of one template.
 const MAX_BYTES: u64 = 256 * 1_024;
 
-/// Templates that are known to write every kind of mail.
+/// Templates that are known to write every kind of mail. They are kept as text and compiled for each mail anew: that takes
+/// less time than anybody notices, while all of them compiled take megabytes.
 #[derive(Debug)]
 pub struct Templates {
-    pub(crate) engine: Environment<'static>,
+    engine: Environment<'static>,
     /// By file name.
     pub(crate) outlines: BTreeMap<String, Outline>,
+    /// By file name.
+    layouts: BTreeMap<String, String>,
     /// Where each file is, for faults.
     places: BTreeMap<String, PathBuf>,
 }
@@ -81,10 +84,13 @@ pub(crate) enum Part {
     Code(Fragment),
 }
 
-/// A piece of a file that is filled in by itself, by the name under which the engine knows it. With `.txt` or `.html` at
-/// its end, for what it is filled in.
+/// A piece of a file that is filled in by itself.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Fragment(pub(crate) String);
+pub(crate) struct Fragment {
+    /// How faults name it; with `.txt` or `.html` at its end, for what it is filled in.
+    name: String,
+    pub(crate) text: String,
+}
 
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,35 +179,62 @@ impl Templates {
             Some("html") => AutoEscape::Html,
             Some(_) | None => AutoEscape::None,
         });
-        let mut templates = Self { engine, outlines: BTreeMap::new(), places };
+        let mut templates = Self { engine, outlines: BTreeMap::new(), layouts: BTreeMap::new(), places };
         let mut faults = Vec::new();
         for (name, source) in sources {
-            let result = if name.starts_with("layout.") {
-                templates.engine.add_template_owned(name.clone(), source).map_err(|error| vec![error])
+            let errors = if name.starts_with("layout.") {
+                let errors = templates.read(&name, &source).err().into_iter().collect();
+                templates.layouts.insert(name.clone(), source);
+                errors
             } else {
                 templates.add(&name, &source)
             };
-            let errors = result.err().unwrap_or_default();
             faults.extend(errors.into_iter().map(|error| templates.blame(&name, &error)));
         }
         if faults.is_empty() { templates.try_samples() } else { Err(TemplateFaults(faults)) }
     }
 
-    /// Takes a kind of mail apart.
-    fn add(&mut self, name: &str, source: &str) -> Result<(), Vec<minijinja::Error>> {
+    /// Fills in a fragment, as text or as HTML.
+    pub(crate) fn fill(
+        &self,
+        fragment: &Fragment,
+        form: &str,
+        values: &BTreeMap<&'static str, Value>,
+    ) -> Result<String, minijinja::Error> {
+        self.read(&format!("{}.{form}", fragment.name), &fragment.text)?.render(values)
+    }
+
+    /// Puts the parts of a mail together, as text or as HTML.
+    pub(crate) fn lay_out(
+        &self,
+        form: &str,
+        values: &BTreeMap<&'static str, Value>,
+    ) -> Result<String, minijinja::Error> {
+        let name = format!("layout.{form}");
+        let text = self.layouts.get(&name).map_or("", String::as_str);
+        self.read(&name, text)?.render(values)
+    }
+
+    /// Compiles a template.
+    fn read<'a>(&'a self, name: &'a str, text: &'a str) -> Result<Template<'a, 'a>, minijinja::Error> {
+        self.engine.template_from_named_str(name, text)
+    }
+
+    /// Takes a kind of mail apart, and tells what is wrong with it.
+    fn add(&mut self, name: &str, source: &str) -> Vec<minijinja::Error> {
         let mut errors = Vec::new();
         let mut outline = Outline::default();
         for (line, text) in paragraphs(source) {
             let mut fragment = |text: &str| {
                 // The name tells the line, and the empty lines make the engine count from there.
-                let fragment = Fragment(format!("{name}#{line}#{}", text.len()));
+                let fragment =
+                    Fragment { name: format!("{name}#{line}#{}", text.len()), text: text.to_owned() };
                 for form in ["txt", "html"] {
-                    let name = format!("{}.{form}", fragment.0);
-                    errors.extend(self.engine.add_template_owned(name, text.to_owned()).err());
+                    errors.extend(self.read(&format!("{}.{form}", fragment.name), text).err());
                 }
                 fragment
             };
-            if outline.subject.0.is_empty() {
+            if outline.subject.text.is_empty() {
                 outline.subject = fragment(&text);
             } else if let Some((label, address)) = button(&text) {
                 let part = Part::Button { label: fragment(label), address: fragment(address) };
@@ -213,7 +246,7 @@ impl Templates {
             }
         }
         self.outlines.insert(name.to_owned(), outline);
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        errors
     }
 
     /// Writes every sample; what cannot be written is a fault of the file it comes from.

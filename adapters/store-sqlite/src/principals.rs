@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sqlite::Sqlite;
 use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
 use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
 use identsphere_factors::passkey::{CredentialId, UserHandle};
@@ -154,21 +157,53 @@ fn rotate(connection: &mut SqliteConnection, rotation: RefreshRotation) -> Query
     if principal.session.leaf.hash != presented {
         return Ok(None);
     }
-    diesel::update(user_sessions::table.find(AsBytes(session)))
-        .set((
-            user_sessions::refresh_hash.eq(AsBytes(successor.hash)),
-            user_sessions::refresh_generation.eq(AsNumber(successor.generation)),
-            user_sessions::refresh_issued_at.eq(AsText(successor.issued_at)),
-            user_sessions::last_active_at.eq(AsText(successor.issued_at)),
-            user_sessions::ip_address.eq(client.ip_address.map(AsText)),
-            user_sessions::user_agent.eq(client.user_agent.as_deref()),
-        ))
-        .execute(connection)?;
+    let replacement = ReplaceLeaf {
+        session: AsBytes(session),
+        hash: AsBytes(successor.hash),
+        generation: AsNumber(successor.generation),
+        issued_at: AsText(successor.issued_at),
+        ip_address: client.ip_address.map(AsText),
+        user_agent: client.user_agent.clone(),
+    };
+    replacement.execute(connection)?;
     principal.session.last_active_at = successor.issued_at;
     principal.session.leaf = successor;
     principal.session.client = client;
     Ok(Some(principal))
 }
+
+/// The change of a leaf, written by hand: Diesel keeps no `UPDATE` of its own prepared, and compiling one takes longer than
+/// running it.
+#[derive(QueryId)]
+struct ReplaceLeaf {
+    session: AsBytes<SessionId>,
+    hash: AsBytes<TokenHash>,
+    generation: AsNumber<u32>,
+    issued_at: AsText<Timestamp>,
+    ip_address: Option<AsText<IpAddr>>,
+    user_agent: Option<String>,
+}
+
+impl QueryFragment<Sqlite> for ReplaceLeaf {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        out.push_sql("UPDATE user_sessions SET refresh_hash = ");
+        out.push_bind_param::<Binary, _>(&self.hash)?;
+        out.push_sql(", refresh_generation = ");
+        out.push_bind_param::<BigInt, _>(&self.generation)?;
+        out.push_sql(", refresh_issued_at = ");
+        out.push_bind_param::<Text, _>(&self.issued_at)?;
+        out.push_sql(", last_active_at = ");
+        out.push_bind_param::<Text, _>(&self.issued_at)?;
+        out.push_sql(", ip_address = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.ip_address)?;
+        out.push_sql(", user_agent = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.user_agent)?;
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<Binary, _>(&self.session)
+    }
+}
+
+impl RunQueryDsl<SqliteConnection> for ReplaceLeaf {}
 
 /// A user beside their membership at home.
 #[derive(Queryable, Selectable)]
@@ -275,5 +310,42 @@ impl From<SessionRow> for Session {
             last_active_at: row.last_active_at.0,
             expires_at: row.expires_at.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use diesel::connection::{InstrumentationEvent, SimpleConnection};
+
+    use super::*;
+
+    #[test]
+    fn the_change_of_a_leaf_is_compiled_once_a_connection() {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        let columns =
+            "id, refresh_hash, refresh_generation, refresh_issued_at, last_active_at, ip_address, user_agent";
+        connection.batch_execute(&format!("CREATE TABLE user_sessions ({columns})")).unwrap();
+        let kept = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&kept);
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::CacheQuery { .. }) {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for generation in 1..4 {
+            let change = ReplaceLeaf {
+                session: AsBytes(SessionId::from_bytes([1; 16])),
+                hash: AsBytes(TokenHash::of(b"a leaf")),
+                generation: AsNumber(generation),
+                issued_at: AsText(Timestamp::EPOCH),
+                ip_address: None,
+                user_agent: None,
+            };
+            assert_eq!(change.execute(&mut connection), Ok(0));
+        }
+        assert_eq!(kept.load(Ordering::SeqCst), 1);
     }
 }

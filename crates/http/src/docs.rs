@@ -8,7 +8,7 @@ use identsphere_kernel::ErrorCode;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::config::HttpConfig;
+use crate::cookies::CookieSettings;
 use crate::openapi::chapters;
 use crate::routes::ENDPOINTS;
 use crate::table::{AuthRule, BodyRule, CsrfRule, Endpoint, Method, RateClass, Route, Shape};
@@ -21,11 +21,11 @@ pub(crate) struct Page {
     pub(crate) content_security_policy: String,
 }
 
-/// Makes the page.
-pub(crate) fn page(config: &HttpConfig) -> Page {
+/// Makes the page of the service at `base`.
+pub(crate) fn page(base: &str, cookies: &CookieSettings) -> Page {
     let mut html = String::with_capacity(32 * 1_024);
     // Writing to a string cannot fail.
-    let _ = write_page(&mut html, config);
+    let _ = write_page(&mut html, base, cookies);
     let style = STANDARD.encode(Sha256::digest(STYLE));
     let content_security_policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; object-src 'none'; base-uri 'none'; form-action 'self'; \
@@ -34,8 +34,7 @@ pub(crate) fn page(config: &HttpConfig) -> Page {
     Page { html, content_security_policy }
 }
 
-fn write_page(html: &mut String, config: &HttpConfig) -> fmt::Result {
-    let base = config.base_url.as_str().trim_end_matches('/');
+fn write_page(html: &mut String, base: &str, cookies: &CookieSettings) -> fmt::Result {
     write!(
         html,
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -49,7 +48,7 @@ fn write_page(html: &mut String, config: &HttpConfig) -> fmt::Result {
          <code>{}</code>. The same as a machine reads it: <a href=\"/openapi.json\">openapi.json</a>.</p>",
         Escaped(base)
     )?;
-    write_credentials(html, config)?;
+    write_credentials(html, cookies)?;
     for chapter in chapters() {
         write!(html, "<h2>{}</h2>", Escaped(chapter))?;
         for (endpoint, route) in routes_of(chapter) {
@@ -80,8 +79,8 @@ fn write_navigation(html: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn write_credentials(html: &mut String, config: &HttpConfig) -> fmt::Result {
-    let [access, refresh, csrf] = config.cookies.names().map(Escaped);
+fn write_credentials(html: &mut String, cookies: &CookieSettings) -> fmt::Result {
+    let [access, refresh, csrf] = cookies.names().map(Escaped);
     write!(
         html,
         "<h2 id=\"credentials\">Credentials</h2>\

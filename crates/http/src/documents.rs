@@ -1,9 +1,13 @@
-//! Documents that are made once: discovery, the API document and its page.
+//! Documents that are made once: discovery at the start, the API document and its page when somebody first asks for them,
+//! which on most nodes nobody does.
+
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use identsphere_kernel::TokenHash;
 
 use crate::config::HttpConfig;
+use crate::cookies::CookieSettings;
 use crate::reply::JSON;
 use crate::wire::DiscoveryView;
 use crate::{docs, openapi};
@@ -34,15 +38,21 @@ pub(crate) struct Document {
     pub(crate) body: Bytes,
 }
 
+/// The page of the API document, and the content security policy under which browsers show it.
+pub(crate) struct DocsPage {
+    pub(crate) document: Document,
+    pub(crate) policy: Bytes,
+}
+
 /// The documents of this node.
 pub(crate) struct Documents {
     pub(crate) discovery: Document,
-    pub(crate) openapi: Document,
-    pub(crate) docs: Document,
-    /// The content security policy of the page.
-    pub(crate) docs_policy: String,
     /// How long all of them, and the key set, may be kept.
     pub(crate) cache_control: String,
+    base: String,
+    cookies: CookieSettings,
+    openapi: OnceLock<Document>,
+    docs: OnceLock<DocsPage>,
 }
 
 impl Documents {
@@ -57,13 +67,31 @@ impl Documents {
             subject_types_supported: ["public"],
             claims_supported: CLAIMS,
         };
-        let page = docs::page(config);
         Ok(Self {
             discovery: Document::new(JSON, serde_json::to_string(&discovery)?),
-            openapi: Document::new(JSON, openapi::document(config)?),
-            docs: Document::new("text/html; charset=utf-8", page.html),
-            docs_policy: page.content_security_policy,
             cache_control: format!("public, max-age={}", config.public_max_age.as_secs()),
+            base: base.to_owned(),
+            cookies: config.cookies.clone(),
+            openapi: OnceLock::new(),
+            docs: OnceLock::new(),
+        })
+    }
+
+    /// The API document.
+    pub(crate) fn openapi(&self) -> Result<&Document, serde_json::Error> {
+        if let Some(made) = self.openapi.get() {
+            return Ok(made);
+        }
+        let document = Document::new(JSON, openapi::written(&self.base, &self.cookies)?);
+        Ok(self.openapi.get_or_init(|| document))
+    }
+
+    /// Its page.
+    pub(crate) fn docs(&self) -> &DocsPage {
+        self.docs.get_or_init(|| {
+            let page = docs::page(&self.base, &self.cookies);
+            let document = Document::new("text/html; charset=utf-8", page.html);
+            DocsPage { document, policy: page.content_security_policy.into() }
         })
     }
 }
@@ -72,6 +100,10 @@ impl Document {
     fn new(content_type: &'static str, body: String) -> Self {
         let hash = TokenHash::of(body.as_bytes());
         let tag: String = hash.as_bytes().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        Self { content_type, etag: format!("\"{tag}\""), body: body.into() }
+        Self {
+            content_type,
+            etag: format!("\"{tag}\""),
+            body: body.into_boxed_str().into_boxed_bytes().into(),
+        }
     }
 }

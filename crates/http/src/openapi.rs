@@ -7,6 +7,7 @@ use identsphere_kernel::ErrorCode;
 use serde_json::{Map, Value, json};
 
 use crate::config::HttpConfig;
+use crate::cookies::CookieSettings;
 use crate::failure::ErrorView;
 use crate::routes::ENDPOINTS;
 use crate::table::{AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, RateClass, Route, Shape};
@@ -22,6 +23,11 @@ const ABOUT: &str = "Sign-up, sign-in and sessions for your applications.\n\n\
 /// # Errors
 /// A schema cannot be written as JSON.
 pub fn document(config: &HttpConfig) -> Result<String, serde_json::Error> {
+    written(config.base_url.as_str().trim_end_matches('/'), &config.cookies)
+}
+
+/// The API document of the service at `base`.
+pub(crate) fn written(base: &str, cookies: &CookieSettings) -> Result<String, serde_json::Error> {
     let mut schemas = Schemas::default();
     let error = schemas.reference(&Shape::of::<ErrorView<'static>>())?;
     let mut paths = Map::new();
@@ -33,7 +39,7 @@ pub fn document(config: &HttpConfig) -> Result<String, serde_json::Error> {
         }
         paths.insert(endpoint.path.to_owned(), Value::Object(item));
     }
-    let [access, ..] = config.cookies.names();
+    let [access, ..] = cookies.names();
     let chapters = chapters().into_iter().map(|name| json!({ "name": name }));
     serde_json::to_string_pretty(&json!({
         "openapi": "3.1.0",
@@ -43,7 +49,7 @@ pub fn document(config: &HttpConfig) -> Result<String, serde_json::Error> {
             "description": ABOUT,
             "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
         },
-        "servers": [{ "url": config.base_url.as_str().trim_end_matches('/') }],
+        "servers": [{ "url": base }],
         "tags": chapters.collect::<Vec<_>>(),
         "paths": paths,
         "components": {

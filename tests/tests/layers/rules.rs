@@ -165,10 +165,15 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "sqlx*",
             "postgres*",
         ],
-        only_in: &["identsphere-store-sqlite", "identsphere-store-postgres", "identsphere-e2e"],
+        only_in: &[
+            "identsphere-store-sqlite",
+            "identsphere-store-postgres",
+            "identsphere-e2e",
+            "identsphere-bench",
+        ],
         tests_in: &[],
         why: "no port returns rows, connections or driver errors, so only a store knows its driver; the end-to-end \
-              tests read the tables as host applications do",
+              tests read the tables as host applications do, and the yardsticks are the drivers alone",
     },
     Outsider {
         crates: &["rustls*", "tokio-rustls", "rcgen"],
@@ -247,9 +252,9 @@ pub(crate) const OUTSIDERS: &[Outsider] = &[
             "aes",
             "ctr",
         ],
-        only_in: &["identsphere-crypto"],
+        only_in: &["identsphere-crypto", "identsphere-bench"],
         tests_in: &[],
-        why: "signing, sealing and password hashing are ports with one adapter",
+        why: "signing, sealing and password hashing are ports with one adapter; the yardsticks are the libraries alone",
     },
     Outsider {
         crates: &["passkey*"],

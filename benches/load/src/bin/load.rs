@@ -1,12 +1,15 @@
 //! Sign-ins and refreshes in a closed loop; what `wrk` cannot do, since every refresh needs the token of the last one.
 //!
 //! `load VERB ADDRESS PID SECONDS CONNECTIONS`, where VERB is `register` (makes the accounts, measures nothing), `login`,
-//! `refresh`, or `storm`: sign-ins without pause, of which the server may shed some. Prints one JSON object; `cpu_ms` is the CPU time that the process PID took meanwhile.
+//! `refresh`, `storm`: sign-ins without pause, of which the server may shed some, or `first-sight`: session checks with
+//! tokens that the server has not seen yet. Prints one JSON object; `cpu_ms` is the CPU time that the process PID took
+//! meanwhile.
 
+use std::env;
 use std::io::{Error, ErrorKind, Result};
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
+use identsphere_bench::CpuTimes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
@@ -14,8 +17,8 @@ use tokio::task::JoinSet;
 
 const PASSWORD: &str = "a password for measuring";
 
-/// Length of one tick of /proc/PID/stat, in milliseconds; a constant of Linux's user-space ABI.
-const TICK_MS: u64 = 10;
+/// Sessions of each connection that checks tokens at first sight.
+const SESSIONS: usize = 8;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Verb {
@@ -23,6 +26,7 @@ enum Verb {
     Login,
     Refresh,
     Storm,
+    FirstSight,
 }
 
 struct Plan {
@@ -38,7 +42,7 @@ async fn main() -> Result<()> {
     let plan = Plan::from_arguments().ok_or_else(|| {
         Error::new(
             ErrorKind::InvalidInput,
-            "usage: load register|login|refresh|storm ADDRESS PID SECONDS CONNECTIONS",
+            "usage: load register|login|refresh|storm|first-sight ADDRESS PID SECONDS CONNECTIONS",
         )
     })?;
 
@@ -47,7 +51,41 @@ async fn main() -> Result<()> {
         clients.push(Client::prepared(&plan, number).await?);
     }
 
-    let (before, started) = (cpu_ms(&plan.pid)?, Instant::now());
+    let measured = match plan.verb {
+        Verb::FirstSight => first_sights(&plan, clients).await?,
+        Verb::Register | Verb::Login | Verb::Refresh | Verb::Storm => without_pause(&plan, clients).await?,
+    };
+    println!("{}", measured.report());
+    Ok(())
+}
+
+/// What a measurement found.
+struct Measured {
+    latencies: Vec<Duration>,
+    length: Duration,
+    cpu_ms: f64,
+}
+
+impl Measured {
+    fn report(mut self) -> Value {
+        self.latencies.sort_unstable();
+        let percentile = |per_cent: usize| {
+            let at = self.latencies.len().saturating_sub(1) * per_cent / 100;
+            self.latencies.get(at).map_or(0, Duration::as_micros)
+        };
+        json!({
+            "requests": self.latencies.len(),
+            "seconds": self.length.as_secs_f64(),
+            "cpu_ms": self.cpu_ms,
+            "p50_us": percentile(50) as u64,
+            "p99_us": percentile(99) as u64,
+        })
+    }
+}
+
+/// Every client asks again and again until the time is over.
+async fn without_pause(plan: &Plan, clients: Vec<Client>) -> Result<Measured> {
+    let (before, started) = (CpuTimes::of(&plan.pid)?, Instant::now());
     let mut running = JoinSet::new();
     if plan.verb != Verb::Register {
         for client in clients {
@@ -58,22 +96,56 @@ async fn main() -> Result<()> {
     while let Some(finished) = running.join_next().await {
         latencies.extend(finished.map_err(Error::other)??);
     }
-    let (seconds, cpu_ms) = (started.elapsed().as_secs_f64(), cpu_ms(&plan.pid)? - before);
+    Ok(Measured { latencies, length: started.elapsed(), cpu_ms: CpuTimes::of(&plan.pid)?.since(&before) })
+}
 
-    latencies.sort_unstable();
-    let percentile = |per_cent: usize| {
-        let at = latencies.len().saturating_sub(1) * per_cent / 100;
-        latencies.get(at).map_or(0, Duration::as_micros)
-    };
-    let report = json!({
-        "requests": latencies.len(),
-        "seconds": seconds,
-        "cpu_ms": cpu_ms,
-        "p50_us": percentile(50) as u64,
-        "p99_us": percentile(99) as u64,
-    });
-    println!("{report}");
-    Ok(())
+/// In turns, every session is refreshed, and then asked for with its new token. The refresh makes the server forget who
+/// is behind the session, so each check verifies a signature and reads the store. Only the checks are measured.
+async fn first_sights(plan: &Plan, mut clients: Vec<Client>) -> Result<Measured> {
+    let mut measured = Measured { latencies: vec![], length: Duration::ZERO, cpu_ms: 0.0 };
+    let started = Instant::now();
+    while started.elapsed() < plan.length {
+        clients = wave(clients, Step::Refresh).await?.0;
+        let (before, began) = (CpuTimes::of(&plan.pid)?, Instant::now());
+        let (back, latencies) = wave(clients, Step::Check).await?;
+        clients = back;
+        measured.length += began.elapsed();
+        measured.cpu_ms += CpuTimes::of(&plan.pid)?.since(&before);
+        measured.latencies.extend(latencies);
+    }
+    Ok(measured)
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Refresh,
+    Check,
+}
+
+/// Every client takes a step with each of its sessions.
+async fn wave(clients: Vec<Client>, step: Step) -> Result<(Vec<Client>, Vec<Duration>)> {
+    let mut running = JoinSet::new();
+    for mut client in clients {
+        running.spawn(async move {
+            let mut latencies = vec![];
+            for number in 0..client.sessions.len() {
+                let asked = Instant::now();
+                match step {
+                    Step::Refresh => client.refresh(number).await?,
+                    Step::Check => client.check(number).await?,
+                }
+                latencies.push(asked.elapsed());
+            }
+            Ok::<_, Error>((client, latencies))
+        });
+    }
+    let (mut clients, mut latencies) = (vec![], vec![]);
+    while let Some(finished) = running.join_next().await {
+        let (client, its) = finished.map_err(Error::other)??;
+        clients.push(client);
+        latencies.extend(its);
+    }
+    Ok((clients, latencies))
 }
 
 impl Plan {
@@ -84,6 +156,7 @@ impl Plan {
             "login" => Verb::Login,
             "refresh" => Verb::Refresh,
             "storm" => Verb::Storm,
+            "first-sight" => Verb::FirstSight,
             _ => return None,
         };
         Some(Self {
@@ -101,6 +174,13 @@ struct Client {
     stream: BufStream<TcpStream>,
     address: String,
     email: String,
+    sessions: Vec<Session>,
+}
+
+/// The tokens of a session.
+#[derive(Default)]
+struct Session {
+    access_token: String,
     refresh_token: String,
 }
 
@@ -112,11 +192,12 @@ impl Client {
             stream: BufStream::new(stream),
             address: plan.address.clone(),
             email: format!("measured-{number}@example.com"),
-            refresh_token: String::new(),
+            sessions: vec![],
         };
         match plan.verb {
             Verb::Register => client.register().await?,
-            Verb::Refresh => client.login().await?,
+            Verb::Refresh => client.begin_sessions(1).await?,
+            Verb::FirstSight => client.begin_sessions(SESSIONS).await?,
             Verb::Login | Verb::Storm => {}
         }
         Ok(client)
@@ -129,12 +210,13 @@ impl Client {
             let asked = Instant::now();
             match verb {
                 Verb::Register => self.register().await?,
-                Verb::Login => self.login().await?,
-                Verb::Refresh => self.refresh().await?,
+                Verb::Login => drop(self.login().await?),
+                Verb::Refresh => self.refresh(0).await?,
                 Verb::Storm => match self.login().await {
                     Err(shed) if shed.kind() == ErrorKind::ResourceBusy => continue,
-                    outcome => outcome?,
+                    outcome => drop(outcome?),
                 },
+                Verb::FirstSight => return Err(Error::other("tokens are checked in waves")),
             }
             latencies.push(asked.elapsed());
         }
@@ -146,32 +228,46 @@ impl Client {
         self.post("/v1/auth/register", &body).await.map(drop)
     }
 
-    async fn login(&mut self) -> Result<()> {
-        let body = json!({"email": self.email, "password": PASSWORD, "token_transport": "bearer"});
-        let answer = self.post("/v1/auth/login", &body).await?;
-        self.keep_refresh_token(&answer)
-    }
-
-    async fn refresh(&mut self) -> Result<()> {
-        let body = json!({"refresh_token": self.refresh_token});
-        let answer = self.post("/v1/auth/refresh", &body).await?;
-        self.keep_refresh_token(&answer)
-    }
-
-    fn keep_refresh_token(&mut self, answer: &Value) -> Result<()> {
-        let token = answer.get("refresh_token").and_then(Value::as_str);
-        token
-            .ok_or_else(|| Error::other(format!("no refresh token in {answer}")))?
-            .clone_into(&mut self.refresh_token);
+    async fn begin_sessions(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let session = self.login().await?;
+            self.sessions.push(session);
+        }
         Ok(())
     }
 
-    /// One request over HTTP/1.1; anything but success is an error, since a failed request must not count as a fast one.
+    async fn login(&mut self) -> Result<Session> {
+        let body = json!({"email": self.email, "password": PASSWORD, "token_transport": "bearer"});
+        Session::of(&self.post("/v1/auth/login", &body).await?)
+    }
+
+    /// Refreshes the session of this number.
+    async fn refresh(&mut self, number: usize) -> Result<()> {
+        let body = json!({"refresh_token": self.session(number)?.refresh_token});
+        let next = Session::of(&self.post("/v1/auth/refresh", &body).await?)?;
+        *self.session(number)? = next;
+        Ok(())
+    }
+
+    /// Asks for the session of this number with its access token.
+    async fn check(&mut self, number: usize) -> Result<()> {
+        let authorization = format!("authorization: Bearer {}\r\n", self.session(number)?.access_token);
+        self.ask("GET", "/v1/auth/session", &authorization, "").await.map(drop)
+    }
+
+    fn session(&mut self, number: usize) -> Result<&mut Session> {
+        self.sessions.get_mut(number).ok_or_else(|| Error::other("no such session"))
+    }
+
     async fn post(&mut self, path: &str, body: &Value) -> Result<Value> {
-        let (body, address) = (body.to_string(), &self.address);
+        self.ask("POST", path, "content-type: application/json\r\n", &body.to_string()).await
+    }
+
+    /// One request over HTTP/1.1; anything but success is an error, since a failed request must not count as a fast one.
+    async fn ask(&mut self, method: &str, path: &str, fields: &str, body: &str) -> Result<Value> {
+        let (address, length) = (&self.address, body.len());
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{fields}content-length: {length}\r\n\r\n"
         );
         self.stream.write_all(head.as_bytes()).await?;
         self.stream.write_all(body.as_bytes()).await?;
@@ -205,11 +301,12 @@ impl Client {
     }
 }
 
-/// User and system time of a process, in milliseconds (proc_pid_stat(5), fields 14 and 15).
-fn cpu_ms(pid: &str) -> Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: u64 =
-        after_name.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(ticks * TICK_MS)
+impl Session {
+    fn of(answer: &Value) -> Result<Self> {
+        let token = |name| {
+            let token = answer.get(name).and_then(Value::as_str).map(str::to_owned);
+            token.ok_or_else(|| Error::other(format!("no {name} in {answer}")))
+        };
+        Ok(Self { access_token: token("access_token")?, refresh_token: token("refresh_token")? })
+    }
 }

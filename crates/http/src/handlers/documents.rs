@@ -22,12 +22,13 @@ pub(crate) async fn discovery(app: &App, call: &Call<'_>) -> Result<Reply, Failu
 }
 
 pub(crate) async fn openapi(app: &App, call: &Call<'_>) -> Result<Reply, Failure> {
-    Ok(document(app, call, &app.documents().openapi))
+    Ok(document(app, call, app.documents().openapi()?))
 }
 
 pub(crate) async fn docs(app: &App, call: &Call<'_>) -> Result<Reply, Failure> {
-    let policy = app.documents().docs_policy.clone();
-    let reply = document(app, call, &app.documents().docs).with_value("content-security-policy", policy);
+    let page = app.documents().docs();
+    let reply = document(app, call, &page.document);
+    let reply = reply.with_value("content-security-policy", page.policy.clone());
     Ok(reply.with("cross-origin-opener-policy", "same-origin"))
 }
 
