@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
-    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, IdentSphere, Language, Login,
+    ChallengeAnswer, ChangeEnds, ChangePassword, EmailCode, EndScope, Error, IdentSphere, Language, Login,
     NewPasskey, Policy, Ports, Principal, RateLimits, Register, ResetPassword, ShownFactor, SignIn, SignedIn,
     UpdateProfile, Visitor,
 };
@@ -120,6 +120,31 @@ async fn signing_in_is_two_reads_and_one_write() {
     let scene = Scene::new().await;
     scene.register("a@example.com").await;
     assert_eq!(round_trips!(scene, scene.login("a@example.com").await), 3);
+}
+
+/// AU-02: whoever has the address, a sign-in is refused with as many statements, the note of it among them.
+#[tokio::test]
+async fn a_sign_in_is_refused_alike_to_everybody() {
+    let scene = Scene::new().await;
+    let visitor = scene.visitor();
+    scene.register("a@example.com").await;
+    let guarded = scene.authenticate(&scene.register("b@example.com").await).await;
+    let setup = scene.service.set_up_mfa(&guarded).await.unwrap();
+    let code = scene.next_code(&Authenticator::with(setup.secret.expose()));
+    scene.service.enable_mfa(&guarded, &code, &visitor).await.unwrap();
+    for email in ["a@example.com", "b@example.com", "nobody@example.com"] {
+        let by_password = round_trips!(scene, {
+            let refused = scene.service.login(Login { email, password: OTHER_PASSWORD }, &visitor).await;
+            assert!(matches!(refused, Err(Error::InvalidCredentials)), "{refused:?}");
+        });
+        let by_code = round_trips!(scene, {
+            let refused =
+                scene.service.sign_in_with_code(EmailCode { email, code: "000000" }, &visitor).await;
+            assert!(matches!(refused, Err(Error::AuthenticationRequired)), "{refused:?}");
+        });
+        // Limits, account, note; limits, account, attempt, note.
+        assert_eq!((by_password, by_code), (3, 4), "{email}");
+    }
 }
 
 #[tokio::test]

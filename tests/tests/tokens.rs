@@ -217,6 +217,9 @@ async fn a_rotation_refuses_no_valid_token_and_signs_with_no_unpublished_key(app
 async fn discarded_keys_verify_nothing_once_the_nodes_have_looked(app: App) {
     let node = app.another_node().await;
     let session = app.bearer().await;
+    for at in [&app, &node] {
+        assert!(accepts(at, &session.access).await, "and they remember that its signature is right");
+    }
     assert_eq!(app.service.discard_keys().await.unwrap(), 1);
     for at in [&app, &node] {
         at.service.keep_keys().await.unwrap();

@@ -269,6 +269,34 @@ mod tests {
         (Gate { began, open }, work)
     }
 
+    /// How long the calling thread has run on a core, in nanoseconds (proc_pid_schedstat: the first number). What else
+    /// the machine does is not in it.
+    #[cfg(target_os = "linux")]
+    fn nanos_on_core() -> u64 {
+        let numbers = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        numbers.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// AU-02.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn without_a_hash_a_check_is_as_much_work_as_with_one() {
+        let scheme = HashScheme::parse("argon2id:m=19456,t=2,p=1").unwrap();
+        let stored = scheme.hash(b"correct horse battery", &[1; 16]).unwrap();
+        let stored = Stored::parse(stored.as_str()).unwrap();
+        let mut work = [0, 0];
+        for _ in 0..10 {
+            for (work, stored) in work.iter_mut().zip([Some(&stored), None]) {
+                let before = nanos_on_core();
+                let found = check(&scheme, b"a wrong password", stored).unwrap();
+                *work += nanos_on_core() - before;
+                assert_eq!(found, Verification::Mismatch);
+            }
+        }
+        let [known, unknown] = work;
+        assert!(unknown * 2 > known && known * 2 > unknown, "{known} and {unknown} ns");
+    }
+
     #[tokio::test]
     async fn hashes_never_hold_more_memory_than_allowed() {
         let pool = pool(7, 4, PATIENT);

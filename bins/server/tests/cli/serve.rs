@@ -124,6 +124,19 @@ fn pending_migrations_may_be_left_alone() {
     assert_eq!(machine.serve(&["--no-migrate"]).get("/readyz").0, 200);
 }
 
+/// D-11: whoever takes the schema back under a running server takes it out of service.
+#[test]
+fn a_server_whose_schema_was_taken_back_is_not_ready_until_it_is_there_again() {
+    let machine = Machine::new();
+    let server = machine.serve(&[]);
+    assert_eq!(server.get("/readyz").0, 200);
+    assert_eq!(machine.run(&["migrate", "down", "--steps", "1"]).code, 0);
+    assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(server.get("/healthz").0, 200);
+    assert_eq!(machine.run(&["migrate", "up"]).code, 0);
+    assert_eq!(server.get("/readyz").0, 200);
+}
+
 /// LG-02: at the most talkative level, with a canary in every place where a secret may come.
 #[test]
 fn no_secret_reaches_the_log() {

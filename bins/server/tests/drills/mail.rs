@@ -117,7 +117,7 @@ fn median_ms(samples: &[Duration]) -> f64 {
     samples[samples.len() / 2].as_secs_f64() * 1e3
 }
 
-/// Welch's t of two classes without their slowest 5 %, as in `scripts/proof-attack`.
+/// Welch's t of two classes without their slowest 5 %, as in `scripts/proof-timing`.
 fn welch(a: &[Duration], b: &[Duration]) -> f64 {
     let [(mean_a, error_a), (mean_b, error_b)] = [a, b].map(|samples| {
         let mut ms: Vec<f64> = samples.iter().map(|sample| sample.as_secs_f64() * 1e3).collect();

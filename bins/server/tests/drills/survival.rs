@@ -1,10 +1,14 @@
 //! The process killed, drained, doubled; its PostgreSQL killed.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use identsphere_testkit::{Durability, PostgresServer};
+use serde_json::json;
+use tokio::task::block_in_place;
 
-use crate::node::{Database, Node, Tokens, drill, sized};
+use crate::node::{Database, Launch, Node, Tokens, drill, sized};
 
 /// Registers people with eight clients at once; once `enough` were acknowledged, `strike` happens. Everyone whose
 /// registration was acknowledged, before or after.
@@ -132,6 +136,36 @@ fn a_terminated_server_finishes_what_is_under_way() {
         for registration in registrations {
             assert!(registration.await.unwrap().is_some(), "a request under way was cut off");
         }
+        assert_eq!(node.ended().await.code(), Some(0));
+    });
+}
+
+/// D-10: of a request under way only half has arrived when the server stops taking others; it gets its answer.
+#[test]
+fn a_server_that_takes_no_more_connections_waits_for_the_rest_of_a_request() {
+    drill(async {
+        let directory = tempfile::tempdir().unwrap();
+        let launch = Launch::new(&Database::Sqlite, directory.path()).with("IDENTSPHERE_DRAIN_SECS", 0);
+        let mut node = launch.start().await;
+        let body = json!({ "email": "nobody@example.com", "password": "a wrong password" }).to_string();
+        let (begun, rest) = body.split_at(10);
+        let head = format!(
+            "POST /v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{begun}",
+            body.len()
+        );
+        let mut connection = TcpStream::connect(node.address).unwrap();
+        connection.write_all(head.as_bytes()).unwrap();
+        // Somebody who comes later is answered: by then the server has begun with the first one.
+        assert_eq!(node.status("/healthz").await, Some(200));
+        node.signal("TERM");
+        node.wait_until("deaf", async |node: &Node| TcpStream::connect(node.address).is_err()).await;
+        // A slow client is given more than the second after which those that wait are first looked at.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        connection.write_all(rest.as_bytes()).unwrap();
+        let mut answer = String::new();
+        block_in_place(|| connection.read_to_string(&mut answer)).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer:?}");
         assert_eq!(node.ended().await.code(), Some(0));
     });
 }

@@ -1,6 +1,7 @@
 //! What everybody may read, and how the service behaves when it is in trouble.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +9,13 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use identsphere_accounts::{Password, PasswordHash};
 use identsphere_core::{HashError, PasswordHasher, UnusableHash, Verification};
+use identsphere_http::{ENDPOINTS, Head};
 use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
-use crate::request::{Request, code, read, sign_up, text};
+use crate::request::{Request, code, field, read, sign_up, text};
 use crate::world::{BASE, World};
 
 #[tokio::test]
@@ -55,7 +58,7 @@ async fn the_page_is_whole_and_asks_nobody() {
     assert!(!page.contains("<script") && !page.contains("style=\"") && !page.contains("src="));
     let links = page.split("href=\"").skip(1);
     assert!(links.into_iter().all(|link| link.starts_with('#') || link.starts_with("/")));
-    for endpoint in identsphere_http::ENDPOINTS {
+    for endpoint in ENDPOINTS {
         assert!(page.contains(&format!("<code>{}</code>", endpoint.path)), "{}", endpoint.path);
     }
 }
@@ -108,6 +111,45 @@ async fn a_panic_is_an_answer_and_nothing_more() {
     assert_eq!((reply.status, code(&reply).as_str()), (500, "internal_error"));
     assert!(!text(&reply).contains("bug"));
     assert_eq!(world.send(Request::get("/readyz")).await.status, 200);
+}
+
+/// A hasher that never comes to an end.
+struct Stuck;
+
+#[async_trait]
+impl PasswordHasher for Stuck {
+    async fn hash(&self, _: Password) -> Result<PasswordHash, HashError> {
+        pending().await
+    }
+
+    async fn verify(&self, _: Password, _: Option<PasswordHash>) -> Result<Verification, HashError> {
+        pending().await
+    }
+
+    fn judge(&self, _: &PasswordHash) -> Result<(), UnusableHash> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_hangs_is_given_up_after_thirty_seconds() {
+    let world = World::with_hasher(Arc::new(Stuck)).await;
+    let asked = Instant::now();
+    let reply = world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
+    assert_eq!((reply.status, code(&reply).as_str()), (503, "overloaded"));
+    assert_eq!(asked.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_given_up_after_fifteen_seconds() {
+    let world = World::new().await;
+    let endpoint = ENDPOINTS.iter().find(|endpoint| endpoint.matches("/v1/auth/login")).unwrap();
+    let mut head = Head::new("POST", "/v1/auth/login", None, None);
+    head.field("content-type", b"application/json");
+    let asked = Instant::now();
+    let reply = world.app.answer(endpoint, &head, |_| pending()).await;
+    assert_eq!((reply.status, field(&reply).as_str()), (400, "body"));
+    assert_eq!(asked.elapsed().as_secs(), 15);
 }
 
 /// Counts what is recorded, under name and labels.

@@ -1,5 +1,11 @@
 //! Sign-up, sign-in, refresh and sign-out, by cookie and by Bearer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use identsphere_accounts::{Password, PasswordHash};
+use identsphere_core::{HashError, HashPlace, PasswordHasher, UnusableHash, Verification};
 use identsphere_kernel::Duration;
 use serde_json::{Value, json};
 
@@ -235,4 +241,71 @@ async fn too_many_sign_ins_are_told_when_to_come_back() {
     let reply = last.unwrap();
     assert_eq!((reply.status, code(&reply).as_str()), (429, "rate_limited"));
     assert!(reply.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+}
+
+/// A hasher to which no password is right, and that counts how many it looked at.
+#[derive(Default)]
+struct Counting {
+    looked_at: AtomicUsize,
+    is_full: AtomicBool,
+}
+
+#[async_trait]
+impl PasswordHasher for Counting {
+    fn place(&self) -> Result<HashPlace, HashError> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(HashError::Overloaded { retry_after: Duration::from_secs(3) });
+        }
+        Ok(HashPlace::unbounded())
+    }
+
+    async fn hash(&self, _: Password) -> Result<PasswordHash, HashError> {
+        Ok(PasswordHash::new("none".to_owned()))
+    }
+
+    async fn verify(&self, _: Password, _: Option<PasswordHash>) -> Result<Verification, HashError> {
+        self.looked_at.fetch_add(1, Ordering::SeqCst);
+        // Whoever counts only afterwards lets everybody in before the first is counted.
+        tokio::task::yield_now().await;
+        Ok(Verification::Mismatch)
+    }
+
+    fn judge(&self, _: &PasswordHash) -> Result<(), UnusableHash> {
+        Ok(())
+    }
+}
+
+/// AU-05: what is over the limit is refused before anybody looks at its password.
+#[tokio::test]
+async fn of_many_guesses_at_once_no_more_are_looked_at_than_the_limit_allows() {
+    let hasher = Arc::new(Counting::default());
+    let world = World::with_hasher(hasher.clone()).await;
+    world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
+    for address in ["ada", "nobody"] {
+        let before = hasher.looked_at.load(Ordering::SeqCst);
+        let guess = sign_in(address);
+        let guesses = (0..40).map(|_| world.send(Request::post("/v1/auth/login").json(&guess)));
+        let refused = futures::future::join_all(guesses).await;
+        assert_eq!(refused.iter().filter(|reply| reply.status == 401).count(), 10, "{address}");
+        assert_eq!(hasher.looked_at.load(Ordering::SeqCst) - before, 10, "{address}");
+    }
+}
+
+/// DS-13: who is turned away for want of room has used up nothing, neither a look at the password nor an attempt.
+#[tokio::test]
+async fn a_sign_in_without_room_is_turned_away_before_anything_is_done() {
+    let hasher = Arc::new(Counting::default());
+    let world = World::with_hasher(hasher.clone()).await;
+    let guess = || world.send(Request::post("/v1/auth/login").json(&sign_in("ada")));
+    hasher.is_full.store(true, Ordering::SeqCst);
+    for _ in 0..20 {
+        let reply = guess().await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("3")));
+    }
+    assert_eq!(hasher.looked_at.load(Ordering::SeqCst), 0);
+    hasher.is_full.store(false, Ordering::SeqCst);
+    for _ in 0..10 {
+        assert_eq!(guess().await.status, 401);
+    }
+    assert_eq!(guess().await.status, 429);
 }
