@@ -17,8 +17,9 @@ use identsphere_audit::{AuditEntry, AuditEvent, AuditRepo};
 use identsphere_core::{
     AccountRecord, BlobError, BlobStore, DirectoryStore, HashError, HashPlace, HeldSession, OutboxEntry,
     OutboxRepo, OutboxStore, PasskeySignIn, PasswordHasher, Picture, PictureError, PictureMaker, Principal,
-    PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, SignInRepo, Store, Take, Tx, UnusableHash, UserOrganization, Verification,
+    PrincipalStore, ProfileRecord, ProfileStore, RateLimitRepo, RateLimitStore, RefreshRotation,
+    RefreshStore, Schema, SchemaState, SignInRecord, SignInRepo, Store, Take, Tx, UnusableHash,
+    UserOrganization, Verification,
 };
 use identsphere_factors::passkey::{BegunCeremony, CredentialId, Passkey, UserHandle};
 use identsphere_factors::totp::TimeStep;
@@ -262,6 +263,8 @@ forward! {
         fn find_sign_in_of(user: UserId) -> Option<SignInRecord>;
         fn find_passkey_sign_in(id: &CredentialId) -> Option<PasskeySignIn>;
         fn find_principal(id: SessionId, now: Timestamp) -> Option<Principal>;
+    }
+    RefreshStore {
         fn rotate_refresh(rotation: &RefreshRotation) -> Option<Principal>;
     }
     DirectoryStore {
@@ -363,10 +366,6 @@ macro_rules! forward_tx {
 
         #[async_trait]
         impl Tx for WatchedTx {
-            $(fn $of(&mut self) -> &mut dyn $port {
-                self
-            })+
-
             async fn commit(self: Box<Self>) -> Result<(), StoreError> {
                 let Self { inner, watch } = *self;
                 let commit = async {

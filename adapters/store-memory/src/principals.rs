@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use identsphere_accounts::UserStatus;
-use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_core::{
+    PasskeySignIn, Principal, PrincipalStore, RefreshRotation, RefreshStore, SignInRecord,
+};
 use identsphere_factors::passkey::CredentialId;
 use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
 
@@ -71,7 +73,10 @@ impl PrincipalStore for MemoryStore {
     ) -> Result<Option<Principal>, StoreError> {
         Ok(self.snapshot().principal(session, now))
     }
+}
 
+#[async_trait]
+impl RefreshStore for MemoryStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         Ok(self.change(|state| state.rotate(rotation)).await)
     }

@@ -1,14 +1,8 @@
 //! Transactions: a copy of the state that takes the place of the original, or does not.
 
 use async_trait::async_trait;
-use identsphere_accounts::{ProofRepo, UserRepo};
-use identsphere_audit::AuditRepo;
-use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
-use identsphere_factors::{FactorRepo, PasskeyRepo};
+use identsphere_core::{Take, Tx};
 use identsphere_kernel::StoreError;
-use identsphere_organizations::OrganizationRepo;
-use identsphere_sessions::{PendingRepo, SessionRepo, TrustRepo};
-use identsphere_tokens::KeyRepo;
 use tokio::sync::OwnedMutexGuard;
 
 use crate::MemoryStore;
@@ -64,58 +58,6 @@ impl MemoryTx {
 
 #[async_trait]
 impl Tx for MemoryTx {
-    fn users(&mut self) -> &mut dyn UserRepo {
-        self
-    }
-
-    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
-        self
-    }
-
-    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepo {
-        self
-    }
-
-    fn pending(&mut self) -> &mut dyn PendingRepo {
-        self
-    }
-
-    fn trust(&mut self) -> &mut dyn TrustRepo {
-        self
-    }
-
-    fn factors(&mut self) -> &mut dyn FactorRepo {
-        self
-    }
-
-    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
-        self
-    }
-
-    fn proofs(&mut self) -> &mut dyn ProofRepo {
-        self
-    }
-
-    fn keys(&mut self) -> &mut dyn KeyRepo {
-        self
-    }
-
-    fn limits(&mut self) -> &mut dyn RateLimitRepo {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepo {
-        self
-    }
-
-    fn audit(&mut self) -> &mut dyn AuditRepo {
-        self
-    }
-
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         let Self { state, given_back, broken, store, turn } = *self;
         if broken {

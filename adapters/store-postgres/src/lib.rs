@@ -13,7 +13,7 @@
 //!    case's to say.
 //!
 //! To add a port: its table in `tables`, its migration in `migrations/postgres` (and the same number and name for the
-//! other engines), a file named after it, and its accessor in `tx`.
+//! other engines), and a file named after it.
 
 mod audit;
 mod config;

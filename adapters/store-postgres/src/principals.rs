@@ -10,7 +10,9 @@ use diesel::sql_types::{BigInt, Binary, Inet, Nullable, Text, Timestamptz, Uuid 
 use diesel_async::RunQueryDsl;
 use futures::FutureExt;
 use identsphere_accounts::{PasswordHash, UserStatus};
-use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_core::{
+    PasskeySignIn, Principal, PrincipalStore, RefreshRotation, RefreshStore, SignInRecord,
+};
 use identsphere_factors::passkey::CredentialId;
 use identsphere_kernel::{EmailKey, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::Role;
@@ -92,7 +94,10 @@ impl PrincipalStore for PgStore {
             .await?;
         found.map(Principal::try_from).transpose()
     }
+}
 
+#[async_trait]
+impl RefreshStore for PgStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         let rotate = RotateRefresh::from(rotation);
         let rotated: Option<PrincipalRow> = self

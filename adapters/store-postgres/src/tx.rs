@@ -20,14 +20,8 @@ use diesel::result::QueryResult;
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures::FutureExt;
 use futures::future::{BoxFuture, MaybeDone, join, maybe_done};
-use identsphere_accounts::{ProofRepo, UserRepo};
-use identsphere_audit::AuditRepo;
-use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
-use identsphere_factors::{FactorRepo, PasskeyRepo};
+use identsphere_core::{Take, Tx};
 use identsphere_kernel::StoreError;
-use identsphere_organizations::OrganizationRepo;
-use identsphere_sessions::{PendingRepo, SessionRepo, TrustRepo};
-use identsphere_tokens::KeyRepo;
 
 use crate::pool::{Lease, Pool};
 use crate::prepared::{Command, Prepared};
@@ -103,58 +97,6 @@ impl PgTx {
 
 #[async_trait]
 impl Tx for PgTx {
-    fn users(&mut self) -> &mut dyn UserRepo {
-        self
-    }
-
-    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
-        self
-    }
-
-    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepo {
-        self
-    }
-
-    fn pending(&mut self) -> &mut dyn PendingRepo {
-        self
-    }
-
-    fn trust(&mut self) -> &mut dyn TrustRepo {
-        self
-    }
-
-    fn factors(&mut self) -> &mut dyn FactorRepo {
-        self
-    }
-
-    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
-        self
-    }
-
-    fn proofs(&mut self) -> &mut dyn ProofRepo {
-        self
-    }
-
-    fn keys(&mut self) -> &mut dyn KeyRepo {
-        self
-    }
-
-    fn limits(&mut self) -> &mut dyn RateLimitRepo {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepo {
-        self
-    }
-
-    fn audit(&mut self) -> &mut dyn AuditRepo {
-        self
-    }
-
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.given_back.sort_by(|a, b| a.bucket.as_bytes().cmp(b.bucket.as_bytes()));
         self.held

@@ -8,7 +8,9 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use identsphere_accounts::{DisplayName, PasswordHash, User, UserStatus};
-use identsphere_core::{PasskeySignIn, Principal, PrincipalStore, RefreshRotation, SignInRecord};
+use identsphere_core::{
+    PasskeySignIn, Principal, PrincipalStore, RefreshRotation, RefreshStore, SignInRecord,
+};
 use identsphere_factors::passkey::{CredentialId, UserHandle};
 use identsphere_kernel::{
     Email, EmailKey, OrganizationId, PasskeyId, SessionId, StoreError, Timestamp, TokenHash, UserId,
@@ -44,7 +46,10 @@ impl PrincipalStore for SqliteStore {
     ) -> Result<Option<Principal>, StoreError> {
         self.readers.run(move |connection| principal(connection, session, now)).await
     }
+}
 
+#[async_trait]
+impl RefreshStore for SqliteStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         let rotation = rotation.clone();
         self.writer.run_exclusively(|connection| rotate(connection, rotation)).await

@@ -12,7 +12,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use identsphere_core::{
-    BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, SchemaState, Store, Take, Tx,
+    BucketKey, PrincipalStore, Quota, RateLimitStore, RefreshStore, Schema, SchemaState, Store, Take, Tx,
 };
 use identsphere_kernel::{Duration, StoreError};
 use identsphere_sessions::{RevocationReason, Session};

@@ -21,10 +21,17 @@ impl CpuTimes {
             let task = task?;
             // A thread may end between the listing and the look.
             let Ok(schedstat) = fs::read_to_string(task.path().join("schedstat")) else { continue };
-            let spent = schedstat.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0);
-            times.insert(task.file_name().to_string_lossy().into_owned(), spent);
+            times.insert(task.file_name().to_string_lossy().into_owned(), nanoseconds(&schedstat));
         }
         Ok(Self(times))
+    }
+
+    /// Milliseconds that the calling thread has spent so far.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn of_this_thread() -> Result<f64> {
+        Ok(nanoseconds(&fs::read_to_string("/proc/thread-self/schedstat")?) as f64 / 1e6)
     }
 
     /// Milliseconds that were spent since `before`.
@@ -32,4 +39,9 @@ impl CpuTimes {
         let spent = |(thread, now): (&String, &u64)| now.saturating_sub(*before.0.get(thread).unwrap_or(&0));
         self.0.iter().map(spent).sum::<u64>() as f64 / 1e6
     }
+}
+
+/// The first number of a schedstat: nanoseconds on a processor.
+fn nanoseconds(schedstat: &str) -> u64 {
+    schedstat.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0)
 }

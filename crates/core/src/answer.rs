@@ -32,7 +32,7 @@ impl IdentSphere {
         let (now, valid_for) = (self.now(), CodeChallenge::LIFETIME);
         let challenge = CodeChallenge {
             user: user.id,
-            hash: self.ports.secrets.codes.hash(user.id, &code),
+            hash: self.secrets.codes.hash(user.id, &code),
             email: user.email.key().clone(),
             created_at: now,
             expires_at: now.plus(valid_for),

@@ -55,7 +55,7 @@ impl IdentSphere {
         let uri = secret.otpauth_uri(self.policy.relying_party.name(), user.email.as_str());
         let qr_code = qr_png_base64(&uri).map_err(Error::internal)?;
         let row = user.id.to_string();
-        let sealed = self.ports.secrets.authenticators.seal(&row, secret.expose(), self.random());
+        let sealed = self.secrets.authenticators.seal(&row, secret.expose(), self.random());
         let mut tx = self.store().begin().await?;
         if !tx.factors().set_up_authenticator(user.id, &sealed, self.now()).await? {
             return Err(IS_ON);

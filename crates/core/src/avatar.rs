@@ -29,9 +29,9 @@ impl IdentSphere {
             let bucket = BucketKey::of_account("upload", who.user.email.key());
             self.take(&[Take { bucket, quota: limits.upload_account }]).await?;
         }
-        let picture = self.ports.pictures.make(upload).await?;
+        let picture = self.pictures.make(upload).await?;
         let name = AvatarName::new(self.random().bytes(), picture.format);
-        self.ports.blobs.put(name.as_str(), picture.bytes).await?;
+        self.blobs.put(name.as_str(), picture.bytes).await?;
         match self.write_avatar(who, Some(&name), client).await {
             Ok(()) => Ok(name),
             Err(error @ Error::AuthenticationRequired) => {
@@ -56,7 +56,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Overloaded`].
     pub async fn avatar(&self, name: &AvatarName) -> Result<Bytes, Error> {
-        self.ports.blobs.get(name.as_str()).await?.ok_or(Error::NotFound)
+        self.blobs.get(name.as_str()).await?.ok_or(Error::NotFound)
     }
 
     async fn write_avatar(
@@ -80,7 +80,7 @@ impl IdentSphere {
     /// Deletes a picture that no row names any more. What fails is logged: the change it follows from is made.
     pub(crate) async fn discard_picture(&self, picture: Option<AvatarName>) {
         let Some(name) = picture else { return };
-        if let Err(error) = self.ports.blobs.delete(name.as_str()).await {
+        if let Err(error) = self.blobs.delete(name.as_str()).await {
             let cause = &error as &dyn std::error::Error;
             tracing::warn!(error = cause, picture = name.as_str(), "a picture was not deleted");
         }

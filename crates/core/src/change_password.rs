@@ -53,7 +53,7 @@ impl IdentSphere {
         visitor: &Visitor<'_>,
     ) -> Result<(), Error> {
         let (current, new) = input.check(who)?;
-        let _place = self.ports.hasher.place()?;
+        let _place = self.hasher.place()?;
         let attempts = self.password_attempts(who);
         self.take(&attempts).await?;
         let mut new_hash = None;
@@ -61,7 +61,7 @@ impl IdentSphere {
             let old = self.verify_own_password(who, &current, "current_password").await?;
             let hash = match &new_hash {
                 Some(hash) => hash,
-                None => new_hash.insert(self.ports.hasher.hash(new.clone()).await?),
+                None => new_hash.insert(self.hasher.hash(new.clone()).await?),
             };
             if self.write_password(who, &old, hash, input.end, &attempts, visitor).await? {
                 return Ok(());
@@ -78,7 +78,7 @@ impl IdentSphere {
         password: &Password,
         field: &'static str,
     ) -> Result<Confirmed, Error> {
-        let _place = self.ports.hasher.place()?;
+        let _place = self.hasher.place()?;
         let attempts = self.password_attempts(who);
         self.take(&attempts).await?;
         self.verify_own_password(who, password, field).await?;
@@ -97,7 +97,7 @@ impl IdentSphere {
         let stored = record.ok_or(Error::AuthenticationRequired)?.password_hash;
         let message = "cannot be checked: the account has no password";
         let stored = stored.ok_or(Error::Conflict { field, message })?;
-        match self.ports.hasher.verify(password.clone(), Some(stored.clone())).await? {
+        match self.hasher.verify(password.clone(), Some(stored.clone())).await? {
             Verification::Match | Verification::MatchOutdated => Ok(stored),
             Verification::Mismatch => Err(Error::InvalidCredentials),
         }

@@ -12,7 +12,7 @@ impl IdentSphere {
     /// # Errors
     /// [`Error::AuthenticationRequired`] for a token that we did not make; [`Error::Overloaded`].
     pub async fn disown_session(&self, token: &str, visitor: &Visitor<'_>) -> Result<(), Error> {
-        let (user, session) = self.ports.secrets.disown.read(token).ok_or(Error::AuthenticationRequired)?;
+        let (user, session) = self.secrets.disown.read(token).ok_or(Error::AuthenticationRequired)?;
         let event = self
             .event(
                 AuditAction::SessionRevoked,

@@ -65,7 +65,7 @@ impl IdentSphere {
         let record = self.store().find_sign_in(email.key()).await?;
         // Nobody has the id of zeroes: an unknown address costs what a known one costs.
         let user = record.as_ref().map_or(UserId::from_bytes([0; 16]), |record| record.user.id);
-        let hash = self.ports.secrets.codes.hash(user, &code);
+        let hash = self.secrets.codes.hash(user, &code);
         let challenge = self.store().count_code_attempt(user, self.now()).await?;
         let is_right =
             challenge.is_some_and(|challenge| challenge.hash == hash && challenge.email == *email.key());

@@ -358,7 +358,7 @@ impl IdentSphere {
         let id = faults.read(record, Column::Id, str::parse::<UserId>);
         let password_hash = faults.read(record, Column::PasswordHash, |text| {
             let hash = PasswordHash::new(text);
-            let judged = self.ports.hasher.judge(&hash);
+            let judged = self.hasher.judge(&hash);
             judged.map(|()| hash).map_err(|why| format!("cannot be verified: {why}"))
         });
         if record.get(Column::PasswordSalt).is_some() {

@@ -91,7 +91,7 @@ impl IdentSphere {
     ) -> (Principal, RefreshToken) {
         let now = self.now();
         let id = SessionId::new(self.clock(), self.random());
-        let token = self.ports.secrets.refresh.first(id, self.random());
+        let token = self.secrets.refresh.first(id, self.random());
         let session = Session {
             id,
             user: user.id,

@@ -94,9 +94,10 @@ pub use service::{IdentSphere, Ports, Secrets};
 pub use sign_in::{SecondFactorDue, SignIn, TrustToken};
 pub use step_up::{StepUpRule, SteppedUp};
 pub use store::{
-    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, Schema,
-    SchemaState, SignInRecord, SignInRepo, Store, Tx,
+    PasskeySignIn, Principal, PrincipalStore, RateLimitRepo, RateLimitStore, RefreshRotation, RefreshStore,
+    Repositories, Schema, SchemaState, SignInRecord, SignInRepo, Statements, Store, Tx,
 };
 pub use trusted_browsers::NewlyTrusted;
 pub use upkeep::{KEY_INTERVAL, SWEEP_INTERVAL};
 pub use visitor::Visitor;
+pub use watched::WatchedStore;

@@ -48,18 +48,18 @@ impl IdentSphere {
     pub async fn login(&self, input: Login<'_>, visitor: &Visitor<'_>) -> Result<SignIn, Error> {
         let (email, password) = input.check()?;
         self.demand_clock()?;
-        let mut place = Some(self.ports.hasher.place()?);
+        let mut place = Some(self.hasher.place()?);
         let attempts = self.login_attempts(&email, visitor.client);
         self.take(&attempts).await?;
         let mut overtaken = None;
         for _ in 0..LOOKS {
             let held = match place.take() {
                 Some(place) => place,
-                None => self.ports.hasher.place()?,
+                None => self.hasher.place()?,
             };
             let record = self.store().find_sign_in(email.key()).await?;
             let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-            let verification = self.ports.hasher.verify(password.clone(), stored).await?;
+            let verification = self.hasher.verify(password.clone(), stored).await?;
             let known = match judge(record, verification) {
                 Judgement::Known(known) => known,
                 Judgement::Refused { user, reason } => {
@@ -68,7 +68,7 @@ impl IdentSphere {
                 }
             };
             let upgraded = match known.outdated {
-                true => self.ports.hasher.hash(password.clone()).await.ok(),
+                true => self.hasher.hash(password.clone()).await.ok(),
                 false => None,
             };
             drop(held);

@@ -19,9 +19,8 @@ impl IdentSphere {
         refresh_token: Option<&str>,
         client: &ClientInfo,
     ) -> Result<(), Error> {
-        let by_refresh = || {
-            refresh_token.and_then(|text| self.ports.secrets.refresh.read(text)).map(|token| token.session())
-        };
+        let by_refresh =
+            || refresh_token.and_then(|text| self.secrets.refresh.read(text)).map(|token| token.session());
         let Some(session) = access.map(|claims| claims.sid).or_else(by_refresh) else { return Ok(()) };
         let now = self.now();
         let Some(who) = self.store().find_principal(session, now).await? else { return Ok(()) };

@@ -168,7 +168,7 @@ impl IdentSphere {
         let whose = user.unwrap_or(UserId::from_bytes([0; 16]));
         let passkeys = self.store().list_passkeys(whose).await?;
         if passkeys.is_empty() {
-            return Ok((None, self.ports.secrets.decoys.credentials(email)));
+            return Ok((None, self.secrets.decoys.credentials(email)));
         }
         Ok((user, passkeys.iter().map(Into::into).collect()))
     }
@@ -235,7 +235,7 @@ impl IdentSphere {
             user_verification,
         };
         let (passkey, handle) = (&found.passkey, &found.handle);
-        let signatures = &*self.ports.signatures;
+        let signatures = &*self.signatures;
         let verified =
             self.policy.relying_party.verify_assertion(ceremony, answer, passkey, handle, signatures);
         Ok(match verified {

@@ -133,7 +133,7 @@ impl IdentSphere {
         let now = self.now();
         Ok(OutboxEntry {
             id,
-            sealed: self.ports.secrets.outbox.seal(&id.to_string(), &text, self.random()),
+            sealed: self.secrets.outbox.seal(&id.to_string(), &text, self.random()),
             attempts: 0,
             created_at: now,
             due_at: now,
@@ -191,7 +191,7 @@ impl IdentSphere {
     }
 
     async fn work_on(&self, entry: OutboxEntry) -> Result<(), Error> {
-        let opened = self.ports.secrets.outbox.open(&entry.id.to_string(), &entry.sealed);
+        let opened = self.secrets.outbox.open(&entry.id.to_string(), &entry.sealed);
         let errand = opened.ok().and_then(|text| serde_json::from_slice::<Errand>(&text).ok());
         let Some(errand) = errand else {
             tracing::error!(outbox.id = %entry.id, "an entry of the outbox is not readable under this master key");
@@ -210,7 +210,7 @@ impl IdentSphere {
                 count(kind, Outcome::Answered);
                 Ok(())
             }
-            Errand::Send(mail) => match self.ports.mailer.send(&mail).await {
+            Errand::Send(mail) => match self.mailer.send(&mail).await {
                 Ok(()) => self.finish(&entry, kind, Outcome::Sent).await,
                 Err(error @ MailError::Never(_)) => {
                     tracing::warn!(

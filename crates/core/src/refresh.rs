@@ -18,7 +18,7 @@ impl IdentSphere {
     pub async fn refresh(&self, refresh_token: &str, client: &ClientInfo) -> Result<SignedIn, Error> {
         // Before the leaf is replaced: its successor could not be handed out.
         self.demand_clock()?;
-        let key = &self.ports.secrets.refresh;
+        let key = &self.secrets.refresh;
         let presented = key.read(refresh_token).ok_or(Error::AuthenticationRequired)?;
         let successor = key.successor(&presented);
         let rotation = RefreshRotation {

@@ -52,9 +52,9 @@ impl IdentSphere {
         let client = visitor.client;
         let Checked { email, password, name, mut slug, slug_is_derived, display_name } = input.check()?;
         self.demand_clock()?;
-        let place = self.ports.hasher.place()?;
+        let place = self.hasher.place()?;
         self.limit_registrations(client).await?;
-        let hash = self.ports.hasher.hash(password).await?;
+        let hash = self.hasher.hash(password).await?;
         drop(place);
 
         let now = self.now();

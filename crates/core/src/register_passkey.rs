@@ -110,7 +110,7 @@ impl IdentSphere {
         }
         let begun =
             RegistrationCeremony { challenge: &challenge, user_verification: UserVerification::Preferred };
-        let signatures = &*self.ports.signatures;
+        let signatures = &*self.signatures;
         self.policy.relying_party.verify_registration(begun, &answer, signatures).map_err(refused)
     }
 }

@@ -38,7 +38,7 @@ impl IdentSphere {
     /// not sign in; [`Error::InvalidInput`] for a password that may not be chosen, which leaves the link as it is;
     /// [`Error::RateLimited`]; [`Error::Overloaded`].
     pub async fn reset_password(&self, input: ResetPassword<'_>, visitor: &Visitor<'_>) -> Result<(), Error> {
-        let place = self.ports.hasher.place()?;
+        let place = self.hasher.place()?;
         self.take(&self.redemptions(visitor.client)).await?;
         let token = OpaqueToken::read(input.token).ok_or(Error::AuthenticationRequired)?;
         let hash = token.hash(TokenPurpose::ResetPassword);
@@ -53,7 +53,7 @@ impl IdentSphere {
             .ok_or(Error::AuthenticationRequired)?;
         let password = Password::choose(input.new_password, Some(&pending.email))
             .map_err(|error| Error::InvalidInput(vec![FieldFault::new("new_password", error)]))?;
-        let new_hash = self.ports.hasher.hash(password).await?;
+        let new_hash = self.hasher.hash(password).await?;
         drop(place);
 
         let now = self.now();

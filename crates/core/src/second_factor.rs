@@ -95,7 +95,7 @@ impl IdentSphere {
         authenticator: &Authenticator,
         code: &TotpCode,
     ) -> Result<Option<TimeStep>, Error> {
-        let opened = self.ports.secrets.authenticators.open(&user.to_string(), &authenticator.sealed);
+        let opened = self.secrets.authenticators.open(&user.to_string(), &authenticator.sealed);
         let opened = opened.map_err(Error::internal)?;
         let bytes = <[u8; SECRET_BYTES]>::try_from(opened.as_slice()).map_err(Error::internal)?;
         Ok(matching_step(&TotpSecret::from_bytes(bytes), code, self.now()))

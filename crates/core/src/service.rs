@@ -63,7 +63,16 @@ pub struct Secrets {
 
 /// The service. Its methods are the use cases, each in a file named after it.
 pub struct IdentSphere {
-    pub(crate) ports: Ports,
+    store: WatchedStore,
+    pub(crate) hasher: Arc<dyn PasswordHasher>,
+    pub(crate) vault: Arc<dyn KeyVault>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn SecureRandom>,
+    pub(crate) secrets: Secrets,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) signatures: Arc<dyn SignatureVerifier>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) pictures: Arc<dyn PictureMaker>,
     pub(crate) policy: Policy,
     pub(crate) tokens: AccessTokens,
     pub(crate) recent: Arc<RecentPrincipals>,
@@ -77,16 +86,26 @@ pub struct IdentSphere {
 
 impl IdentSphere {
     /// The service on these ports. Call [`prepare`](Self::prepare) before the first request.
-    pub fn new(mut ports: Ports, policy: Policy) -> Self {
+    pub fn new(ports: Ports, policy: Policy) -> Self {
+        let Ports { store, hasher, vault, clock, random, secrets, mailer, signatures, blobs, pictures } =
+            ports;
         let recent = Arc::new(RecentPrincipals::new());
         let mail = Arc::new(Notify::new());
-        ports.store = Arc::new(WatchedStore::new(ports.store, recent.clone(), mail.clone()));
-        let ring = KeyRing::new(ports.vault.clone());
+        let ring = KeyRing::new(vault.clone());
         let tokens =
             AccessTokens::new(ring, policy.issuer.clone(), policy.audience.clone(), policy.access_ttl);
         let authorizer = Authorizer::new(policy.rbac.clone());
         Self {
-            ports,
+            store: WatchedStore::new(store, recent.clone(), mail.clone()),
+            hasher,
+            vault,
+            clock,
+            random,
+            secrets,
+            mailer,
+            signatures,
+            blobs,
+            pictures,
             policy,
             tokens,
             recent,
@@ -109,17 +128,17 @@ impl IdentSphere {
 
     /// The clock that everything here goes by.
     pub fn clock(&self) -> &dyn Clock {
-        &*self.ports.clock
+        &*self.clock
     }
 
     /// The source of every secret made here.
     pub fn random(&self) -> &dyn SecureRandom {
-        &*self.ports.random
+        &*self.random
     }
 
     /// Where everything is kept.
-    pub fn store(&self) -> &dyn Store {
-        &*self.ports.store
+    pub fn store(&self) -> &WatchedStore {
+        &self.store
     }
 
     /// The key set to publish.
@@ -151,6 +170,6 @@ impl IdentSphere {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.ports.clock.now()
+        self.clock.now()
     }
 }

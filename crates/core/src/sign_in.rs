@@ -128,7 +128,7 @@ impl IdentSphere {
             .event_by(&signed_in.principal, action, &Resource::Session(session.id), visitor.client)
             .with("auth_method", session.auth_method.name())
             .with("aal", session.aal.name());
-        let token = self.ports.secrets.disown.token(user.id, session.id);
+        let token = self.secrets.disown.token(user.id, session.id);
         let content = MailContent::NewSignIn {
             at: session.auth_time,
             user_agent: visitor.client.user_agent.clone(),

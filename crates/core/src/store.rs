@@ -1,4 +1,6 @@
 //! Storage as the use cases see it: one [`Store`], whose [`Tx`] makes several changes one atomic write.
+//!
+//! To add a port: its name among [`Statements`] or [`Repositories`]; the compiler then asks every store for it.
 
 use async_trait::async_trait;
 use identsphere_accounts::{PasswordHash, ProofRepo, ProofStore, Standing, User, UserRepo};
@@ -24,7 +26,14 @@ use crate::profile_store::ProfileStore;
 /// An adapter never calls a clock or a random source: ids and times are passed in. Times are in microseconds and come
 /// back exactly as they were given.
 #[async_trait]
-pub trait Store:
+pub trait Store: Statements + RefreshStore {
+    /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
+    /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.
+    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
+}
+
+/// Reads, and the single statements that change nothing which a [`Principal`] shows. Whatever is all of them has this.
+pub trait Statements:
     PrincipalStore
     + DirectoryStore
     + SessionStore
@@ -39,14 +48,35 @@ pub trait Store:
     + Schema
     + ProfileStore
 {
-    /// Begins a transaction. Writes may be held back until the first read or [`Tx::commit`], so beginning costs
-    /// nothing by itself. Dropping the transaction undoes everything and never blocks the next writer.
-    async fn begin(&self) -> Result<Box<dyn Tx>, StoreError>;
+}
+
+impl<T> Statements for T where
+    T: PrincipalStore
+        + DirectoryStore
+        + SessionStore
+        + PendingStore
+        + TrustStore
+        + ProofStore
+        + FactorStore
+        + PasskeyStore
+        + KeyStore
+        + RateLimitStore
+        + OutboxStore
+        + Schema
+        + ProfileStore
+{
 }
 
 /// One atomic write.
 #[async_trait]
-pub trait Tx: Send {
+pub trait Tx: Repositories {
+    /// Makes everything permanent, or reports why nothing was. When this returns `Ok`, the changes survive a crash
+    /// (of stores that outlive their process).
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// The repositories of a transaction. Whatever is all of them has this, each under its name.
+pub trait Repositories: Send {
     /// Users.
     fn users(&mut self) -> &mut dyn UserRepo;
     /// Organisations and memberships.
@@ -73,10 +103,75 @@ pub trait Tx: Send {
     fn outbox(&mut self) -> &mut dyn OutboxRepo;
     /// The audit log.
     fn audit(&mut self) -> &mut dyn AuditRepo;
+}
 
-    /// Makes everything permanent, or reports why nothing was. When this returns `Ok`, the changes survive a crash
-    /// (of stores that outlive their process).
-    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+impl<T> Repositories for T
+where
+    T: UserRepo
+        + OrganizationRepo
+        + SignInRepo
+        + SessionRepo
+        + PendingRepo
+        + TrustRepo
+        + FactorRepo
+        + PasskeyRepo
+        + ProofRepo
+        + KeyRepo
+        + RateLimitRepo
+        + OutboxRepo
+        + AuditRepo,
+{
+    fn users(&mut self) -> &mut dyn UserRepo {
+        self
+    }
+
+    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
+        self
+    }
+
+    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
+        self
+    }
+
+    fn sessions(&mut self) -> &mut dyn SessionRepo {
+        self
+    }
+
+    fn pending(&mut self) -> &mut dyn PendingRepo {
+        self
+    }
+
+    fn trust(&mut self) -> &mut dyn TrustRepo {
+        self
+    }
+
+    fn factors(&mut self) -> &mut dyn FactorRepo {
+        self
+    }
+
+    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
+        self
+    }
+
+    fn proofs(&mut self) -> &mut dyn ProofRepo {
+        self
+    }
+
+    fn keys(&mut self) -> &mut dyn KeyRepo {
+        self
+    }
+
+    fn limits(&mut self) -> &mut dyn RateLimitRepo {
+        self
+    }
+
+    fn outbox(&mut self) -> &mut dyn OutboxRepo {
+        self
+    }
+
+    fn audit(&mut self) -> &mut dyn AuditRepo {
+        self
+    }
 }
 
 /// A user together with what a sign-in needs to know.
@@ -146,9 +241,13 @@ pub trait PrincipalStore: Send + Sync + 'static {
         session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Principal>, StoreError>;
+}
 
+/// The exchange of refresh tokens: one statement, as many times a second as there are people about.
+#[async_trait]
+pub trait RefreshStore: Send + Sync {
     /// Replaces the leaf of a family, once: `None`, changing nothing, unless the leaf's hash still is `presented` and
-    /// [`find_principal`](Self::find_principal) would find the family at the time of the successor. Sets
+    /// [`find_principal`](PrincipalStore::find_principal) would find the family at the time of the successor. Sets
     /// `last_active_at` and the client. Of several callers at once with one leaf, one gets the principal (with the
     /// successor as leaf).
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError>;

@@ -161,7 +161,7 @@ impl IdentSphere {
     /// Adds a key; `None` when another node was faster, whose key then is as good.
     async fn add_key(&self, step: KeyStep) -> Result<Option<KeyId>, Error> {
         let KeyStep::Add { predecessor, activates_at } = step else { return Ok(None) };
-        let vault = self.ports.vault.clone();
+        let vault = self.vault.clone();
         let made = tokio::task::spawn_blocking(move || vault.generate()).await.map_err(Error::internal)??;
         let now = self.now();
         let activates_at = activates_at.max(now);

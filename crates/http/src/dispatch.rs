@@ -24,7 +24,7 @@ use crate::head::Head;
 use crate::metrics::unrouted;
 use crate::outbox;
 use crate::reply::Reply;
-use crate::table::{AuthRule, CsrfRule, Endpoint, Route};
+use crate::table::{AuthRule, BEAT, CsrfRule, Endpoint, Pace, Route};
 
 /// How long a request may take, its body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -135,7 +135,13 @@ impl App {
         let address = client_address(head.peer, &head.forwarded_for, self.trusted_proxies());
         let client = ClientInfo::new(address, head.user_agent);
         let call = Call { endpoint, head, identity, principal, client, body };
-        (route.handler)(self, &call).await
+        let asked = tokio::time::Instant::now();
+        let answer = (route.handler)(self, &call).await;
+        match route.pace {
+            Pace::AtOnce => {}
+            Pace::OnTheBeat => tokio::time::sleep(until_next_beat(asked.elapsed())).await,
+        }
+        answer
     }
 
     /// Bounds the time of an answer, survives its panic, and gives it what every answer has.
@@ -250,6 +256,11 @@ where
         Body::TooLarge => Err(ErrorCode::PayloadTooLarge.into()),
         Body::Broken => Err(Failure::invalid_field("body", "must be complete")),
     }
+}
+
+/// What is left of the beat that an answer was ready in.
+fn until_next_beat(took: Duration) -> Duration {
+    BEAT - Duration::from_nanos_u128(took.as_nanos() % BEAT.as_nanos())
 }
 
 /// An error with everything that led to it, for the log.

@@ -50,6 +50,6 @@ pub use origins::{Origin, OriginError};
 pub use reply::Reply;
 pub use routes::ENDPOINTS;
 pub use table::{
-    AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, Method, QueryParameter, RateClass,
-    Route, Shape, Success,
+    AuthRule, BEAT, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, Method, Pace, QueryParameter,
+    RateClass, Route, Shape, Success,
 };

@@ -12,7 +12,7 @@ use identsphere_kernel::ErrorCode;
 use crate::handlers::{avatar, development, documents, operations, profile, sessions, sign_in};
 use crate::table::{
     AuthRule, BodyRule, CacheRule, Content, CsrfRule, Endpoint, Limit, MAX_BODY, MAX_PICTURE_FORM, Method,
-    QueryParameter, RateClass, Route, Shape, Success,
+    Pace, QueryParameter, RateClass, Route, Shape, Success,
 };
 use crate::wire::mfa::SignInAnswerView;
 use crate::wire::{
@@ -97,6 +97,7 @@ const READ: Route = Route {
     step_up: StepUpRule::Never,
     csrf: CsrfRule::ReadOnly,
     rate: RateClass::Unlimited,
+    pace: Pace::AtOnce,
     body: BodyRule::None,
     query: &[],
     cache: CacheRule::NoStore,

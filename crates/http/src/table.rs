@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use identsphere_core::StepUpRule;
-use identsphere_kernel::ErrorCode;
+use identsphere_kernel::{Duration, ErrorCode};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -54,6 +54,8 @@ pub struct Route {
     pub csrf: CsrfRule,
     /// Which rate limits apply.
     pub rate: RateClass,
+    /// When answers leave.
+    pub pace: Pace,
     /// What body is due.
     pub body: BodyRule,
     /// Query parameters.
@@ -115,6 +117,19 @@ pub enum CsrfRule {
     /// As `OriginOnly`, and a request authenticated by cookie needs the CSRF header. Bearer requests are exempt.
     CookieWrite,
 }
+
+/// When answers leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// When they are ready.
+    AtOnce,
+    /// At the next multiple of [`BEAT`] after their question: the time that it takes to find an account, or to find none,
+    /// is not to be seen in them. For what strangers may ask about an address, where no password hash hides that time.
+    OnTheBeat,
+}
+
+/// The beat of [`Pace::OnTheBeat`]: much longer than a store takes, and too short to be felt.
+pub const BEAT: Duration = Duration::from_millis(20);
 
 /// Which rate limits apply. They are counted by the use case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use identsphere_audit::AuditEntry;
 use identsphere_core::{
     AccountRecord, DirectoryStore, HeldSession, PasskeySignIn, Principal, PrincipalStore, ProfileRecord,
-    ProfileStore, RateLimitStore, RefreshRotation, Schema, SchemaState, SignInRecord, Store, Take, Tx,
-    UserOrganization,
+    ProfileStore, RateLimitStore, RefreshRotation, RefreshStore, Schema, SchemaState, SignInRecord, Store,
+    Take, Tx, UserOrganization,
 };
 use identsphere_factors::passkey::CredentialId;
 use identsphere_kernel::{Duration, EmailKey, SessionId, StoreError, Timestamp, UserId};
@@ -82,7 +82,10 @@ impl PrincipalStore for NaiveStore {
     ) -> Result<Option<Principal>, StoreError> {
         Ok(self.read(|data| data.principal(session, now)))
     }
+}
 
+#[async_trait]
+impl RefreshStore for NaiveStore {
     async fn rotate_refresh(&self, rotation: &RefreshRotation) -> Result<Option<Principal>, StoreError> {
         Ok(self.write(|data| data.rotate(rotation)).await)
     }

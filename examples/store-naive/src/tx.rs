@@ -4,17 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use identsphere_accounts::{
-    AvatarName, MailboxProof, PasswordHash, ProfileChange, ProofRepo, ReplacedAvatar, Standing, User,
-    UserRepo,
+    AvatarName, MailboxProof, PasswordHash, ProfileChange, ReplacedAvatar, Standing, User, UserRepo,
 };
 use identsphere_audit::{AuditEvent, AuditRepo};
-use identsphere_core::{OutboxRepo, RateLimitRepo, SignInRepo, Take, Tx};
-use identsphere_factors::{FactorRepo, PasskeyRepo};
+use identsphere_core::{RateLimitRepo, SignInRepo, Take, Tx};
 use identsphere_kernel::{Email, EmailKey, PasskeyId, SessionId, StoreError, Timestamp, UserId};
 use identsphere_organizations::{Departure, Membership, Organization, OrganizationRepo};
 use identsphere_sessions::{
-    PendingRepo, PendingSignIn, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo,
-    TrustRepo,
+    PendingSignIn, RemovedFactor, RevocationReason, SecondFactor, Session, SessionRepo,
 };
 use identsphere_tokens::{KeyId, KeyRepo, SigningKey};
 use tokio::sync::OwnedMutexGuard;
@@ -48,58 +45,6 @@ impl NaiveTx {
 
 #[async_trait]
 impl Tx for NaiveTx {
-    fn users(&mut self) -> &mut dyn UserRepo {
-        self
-    }
-
-    fn organizations(&mut self) -> &mut dyn OrganizationRepo {
-        self
-    }
-
-    fn sign_ins(&mut self) -> &mut dyn SignInRepo {
-        self
-    }
-
-    fn sessions(&mut self) -> &mut dyn SessionRepo {
-        self
-    }
-
-    fn pending(&mut self) -> &mut dyn PendingRepo {
-        self
-    }
-
-    fn trust(&mut self) -> &mut dyn TrustRepo {
-        self
-    }
-
-    fn factors(&mut self) -> &mut dyn FactorRepo {
-        self
-    }
-
-    fn passkeys(&mut self) -> &mut dyn PasskeyRepo {
-        self
-    }
-
-    fn proofs(&mut self) -> &mut dyn ProofRepo {
-        self
-    }
-
-    fn keys(&mut self) -> &mut dyn KeyRepo {
-        self
-    }
-
-    fn limits(&mut self) -> &mut dyn RateLimitRepo {
-        self
-    }
-
-    fn outbox(&mut self) -> &mut dyn OutboxRepo {
-        self
-    }
-
-    fn audit(&mut self) -> &mut dyn AuditRepo {
-        self
-    }
-
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::corrupt("the commit of a transaction in which a write was refused"));

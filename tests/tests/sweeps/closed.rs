@@ -30,7 +30,7 @@ const STAYS: &[(&str, &str, &str)] = &[
     ("PasskeyStore::begin_ceremony", "passkey_challenges", "nobody has got the challenge"),
     ("PasskeyStore::end_ceremony", "passkey_challenges", "a ceremony is ended by its answer (ADR 0011)"),
     ("PasskeyStore::claim_handle", "users", "a handle stands for nothing but its user, for ever"),
-    ("PrincipalStore::rotate_refresh", "user_sessions", "whoever asks again gets the same successor"),
+    ("RefreshStore::rotate_refresh", "user_sessions", "whoever asks again gets the same successor"),
 ];
 
 /// Calls after a commit: the operation, the call, what its failure is answered with, and why that is right.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use identsphere_core::{PrincipalStore, Schema, SchemaState, Store, Tx};
+use identsphere_core::{PrincipalStore, RefreshStore, Schema, SchemaState, Store, Tx};
 use identsphere_kernel::{SecretString, StoreError};
 use identsphere_sessions::{RevocationReason, Session};
 use identsphere_store_postgres::{PgConfig, PgStore};

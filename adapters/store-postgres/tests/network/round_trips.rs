@@ -5,7 +5,7 @@
 
 use identsphere_accounts::Standing;
 use identsphere_audit::AuditAction;
-use identsphere_core::{BucketKey, PrincipalStore, Quota, RateLimitStore, Schema, Store, Take};
+use identsphere_core::{BucketKey, PrincipalStore, Quota, RateLimitStore, RefreshStore, Schema, Store, Take};
 use identsphere_factors::passkey::{CeremonyKind, Passkey};
 use identsphere_factors::{FactorStore, PasskeyInsertion, PasskeyStore};
 use identsphere_kernel::{Duration, StoreError};

@@ -6,7 +6,7 @@ use identsphere_kernel::ErrorCode;
 use super::READ;
 use crate::handlers::email;
 use crate::table::{
-    AuthRule, BodyRule, Content, CsrfRule, Limit, MAX_BODY, Method, RateClass, Route, Shape, Success,
+    AuthRule, BodyRule, Content, CsrfRule, Limit, MAX_BODY, Method, Pace, RateClass, Route, Shape, Success,
 };
 use crate::wire::email::{ChangeEmailBody, EmailBody, EmailCodeBody, ResetPasswordBody, TokenBody};
 use crate::wire::mfa::SignInAnswerView;
@@ -75,6 +75,7 @@ pub(super) const SIGN_IN_WITH_CODE: Route = Route {
                   password, every other factor, the sessions and everything pending on the account are removed first, as somebody else may \
                   have registered it.",
     rate: RateClass::Login,
+    pace: Pace::OnTheBeat,
     body: BodyRule::Required(Shape::of::<EmailCodeBody>(), Limit(MAX_BODY)),
     success: Success {
         status: 200,

@@ -6,7 +6,7 @@ use identsphere_kernel::ErrorCode;
 use super::READ;
 use crate::handlers::passkeys;
 use crate::table::{
-    AuthRule, BodyRule, Content, CsrfRule, Limit, MAX_BODY, Method, RateClass, Route, Shape, Success,
+    AuthRule, BodyRule, Content, CsrfRule, Limit, MAX_BODY, Method, Pace, RateClass, Route, Shape, Success,
 };
 use crate::wire::mfa::{SignInAnswerView, SteppedUpView};
 use crate::wire::passkeys::{
@@ -106,6 +106,7 @@ pub(super) const BEGIN_SIGN_IN: Route = Route {
     chapter: PASSKEYS,
     csrf: CsrfRule::OriginOnly,
     rate: RateClass::Passkey,
+    pace: Pace::OnTheBeat,
     body: BodyRule::Optional(Shape::of::<PasskeySignInBody>(), Limit(MAX_BODY)),
     success: Success {
         status: 200,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use identsphere_accounts::{Password, PasswordHash};
 use identsphere_core::{HashError, PasswordHasher, UnusableHash, Verification};
-use identsphere_http::{ENDPOINTS, Head};
+use identsphere_http::{BEAT, ENDPOINTS, Head, Pace, Route};
 use metrics::{Counter, Gauge, Histogram, KeyName, Metadata, SharedString, Unit};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -150,6 +150,30 @@ async fn a_body_that_does_not_arrive_is_given_up_after_fifteen_seconds() {
     let reply = world.app.answer(endpoint, &head, |_| pending()).await;
     assert_eq!((reply.status, field(&reply).as_str()), (400, "body"));
     assert_eq!(asked.elapsed().as_secs(), 15);
+}
+
+/// AU-02. What a store takes to find an account, or nobody, is not to be seen in when the answer leaves.
+#[tokio::test]
+async fn answers_about_an_address_leave_on_a_beat() {
+    let world = World::new().await;
+    world.send(Request::post("/v1/auth/register").json(&sign_up("ada"))).await;
+    tokio::time::pause();
+    let paced = |route: &&Route| route.pace == Pace::OnTheBeat;
+    let operations = ENDPOINTS.iter().flat_map(|endpoint| endpoint.routes).filter(paced);
+    assert_eq!(
+        operations.map(|route| route.operation).collect::<Vec<_>>(),
+        ["signInWithEmailCode", "beginPasskeySignIn", "completePasskeySignIn"]
+    );
+    for path in ["/v1/auth/passkey/login/begin", "/v1/auth/email-otp/verify"] {
+        for email in ["ada@example.com", "nobody@example.com"] {
+            let question = Request::post(path).json(&json!({ "email": email, "code": "123456" }));
+            let asked = Instant::now();
+            let reply = world.send(question).await;
+            // The clock stands still while anything is done, and goes on when everything waits; timers are good to 1 ms.
+            let late = asked.elapsed().checked_sub(BEAT).map(|late| late.as_millis());
+            assert!(late.is_some_and(|late| late <= 1), "{path} {email} {}: {late:?}", reply.status);
+        }
+    }
 }
 
 /// Counts what is recorded, under name and labels.

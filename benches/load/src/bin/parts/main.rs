@@ -159,7 +159,8 @@ where
     while let Some(done) = running.join_next().await {
         operations += done??;
     }
-    report(operations, started, &before)
+    report(operations, started, CpuTimes::of("self")?.since(&before));
+    Ok(())
 }
 
 /// Hashes on as many threads as cores, as whoever asks more at once would wait.
@@ -167,32 +168,32 @@ fn hash(plan: Plan, setting: &str) -> Result<(), Fault> {
     let setting = Setting::parse(setting).ok_or("no such hash setting")?;
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let over = AtomicBool::new(false);
-    let (before, started) = (CpuTimes::of("self")?, Instant::now());
-    let counts: Vec<Result<u64, Fault>> = thread::scope(|scope| {
+    let started = Instant::now();
+    let counts: Vec<Result<(u64, f64), Fault>> = thread::scope(|scope| {
         let work = || {
             let (mut count, mut blocks) = (0, vec![]);
             while !over.load(Ordering::Relaxed) {
                 setting.compute(&mut blocks)?;
                 count += 1;
             }
-            // Seen before this thread ends and takes its times along.
-            Ok(count)
+            // A thread takes its times along when it ends.
+            Ok((count, CpuTimes::of_this_thread()?))
         };
         let threads: Vec<_> = (0..cores.min(plan.at_once)).map(|_| scope.spawn(work)).collect();
         thread::sleep(plan.length);
         over.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into()))).collect()
     });
-    let operations = counts.into_iter().sum::<Result<u64, Fault>>()?;
-    report(operations, started, &before)
+    let counts = counts.into_iter().collect::<Result<Vec<_>, Fault>>()?;
+    let operations = counts.iter().map(|(count, _)| count).sum();
+    report(operations, started, counts.iter().map(|(_, cpu_ms)| cpu_ms).sum());
+    Ok(())
 }
 
-fn report(operations: u64, started: Instant, before: &CpuTimes) -> Result<(), Fault> {
-    let cpu_ms = CpuTimes::of("self")?.since(before);
+fn report(operations: u64, started: Instant, cpu_ms: f64) {
     let report =
         json!({"operations": operations, "seconds": started.elapsed().as_secs_f64(), "cpu_ms": cpu_ms});
     println!("{report}");
-    Ok(())
 }
 
 /// A function and its parameters.
