@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use identsphere_blob::PictureWorkshop;
 use identsphere_core::{
-    BlobStore, IdentSphere, Mailer, PasswordHasher, PictureMaker, Policy, Ports, RateLimits,
+    BlobStore, IdentSphere, Language, Mail, MailContent, MailSecret, Mailer, PasswordHasher, PictureMaker,
+    Policy, Ports, RateLimits,
 };
 use identsphere_crypto::{HashScheme, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault};
 use identsphere_factors::passkey::RelyingParty;
-use identsphere_kernel::{Clock, Duration, OsRandom, SystemClock};
+use identsphere_kernel::{Clock, Duration, MailId, OsRandom, SystemClock};
 use identsphere_mail::{DevelopmentOutbox, Renderer, Sender, Templates};
 use identsphere_organizations::RbacConfig;
 use identsphere_testkit::{Mailbox, ManualClock};
@@ -131,6 +132,22 @@ impl App {
     /// Another node on the same store, with connections of its own.
     pub async fn another_node(&self) -> Self {
         self.another_node_mailing_by(self.data.mailbox.clone()).await
+    }
+
+    /// A mail that this node keeps instead of sending it.
+    pub async fn keep_mail(&self) -> MailId {
+        let mail = Mail {
+            id: MailId::new(&*self.clock, &OsRandom),
+            to: "ada@example.com".to_owned(),
+            name: None,
+            language: Language::En,
+            content: MailContent::VerifyEmail {
+                link: MailSecret::new("https://id.example.com/verify?token=abc"),
+                valid_for: Duration::from_secs(86_400),
+            },
+        };
+        self.mail.send(&mail).await.unwrap();
+        mail.id
     }
 
     /// Another node that hands its mail to somebody else than the mailbox.

@@ -7,9 +7,8 @@
 use std::io::Cursor;
 use std::net::SocketAddr;
 
-use identsphere_core::{Language, Mail, MailContent, MailSecret, Mailer};
 use identsphere_http::{ENDPOINTS, Endpoint, Route};
-use identsphere_kernel::{Duration, MailId, OsRandom};
+use identsphere_kernel::Duration;
 use identsphere_testkit::SoftAuthenticator;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use reqwest::Method;
@@ -417,7 +416,7 @@ impl Draft {
                 Self::by(app.caller(), Payload::Nothing).about(picture)
             }
             "readDevelopmentMail" => {
-                let id = keep_mail(target).await.to_string();
+                let id = target.keep_mail().await.to_string();
                 Self::by(app.caller(), Payload::Nothing).about(id)
             }
             "getJwks"
@@ -461,20 +460,4 @@ async fn pictured(app: &App) -> (Caller, String) {
     let answer = browser.post("/v1/users/me/avatar").csrf().body(FORM, picture()).send().await;
     let url = answer.assert_status(200).json()["avatar_url"].as_str().unwrap().to_owned();
     (browser, url.rsplit('/').next().unwrap().to_owned())
-}
-
-/// A mail that this node keeps instead of sending it.
-async fn keep_mail(node: &App) -> MailId {
-    let mail = Mail {
-        id: MailId::new(&*node.clock, &OsRandom),
-        to: "ada@example.com".to_owned(),
-        name: None,
-        language: Language::En,
-        content: MailContent::VerifyEmail {
-            link: MailSecret::new("https://id.example.com/verify?token=abc"),
-            valid_for: Duration::from_secs(86_400),
-        },
-    };
-    node.mail.send(&mail).await.unwrap();
-    mail.id
 }

@@ -1,27 +1,10 @@
 //! Mail that was not sent, read in a browser on the same machine.
 
-use identsphere_core::{Language, Mail, MailContent, MailSecret, Mailer};
 use identsphere_e2e::{Answer, App, matrix};
-use identsphere_kernel::{Duration, MailId, OsRandom};
 
 matrix! {
     a_kept_mail_is_read_in_the_browser,
     through_a_proxy_or_under_a_foreign_name_there_is_nothing,
-}
-
-async fn keep(app: &App) -> MailId {
-    let mail = Mail {
-        id: MailId::new(&*app.clock, &OsRandom),
-        to: "ada@example.com".to_owned(),
-        name: None,
-        language: Language::En,
-        content: MailContent::VerifyEmail {
-            link: MailSecret::new("https://id.example.com/verify?token=abc"),
-            valid_for: Duration::from_secs(86_400),
-        },
-    };
-    app.mail.send(&mail).await.unwrap();
-    mail.id
 }
 
 fn page(answer: &Answer) -> String {
@@ -32,7 +15,7 @@ fn page(answer: &Answer) -> String {
 async fn a_kept_mail_is_read_in_the_browser(app: App) {
     let empty = app.caller().get("/dev/mail").send().await;
     assert!(page(&empty).contains("Nothing yet"));
-    let id = keep(&app).await;
+    let id = app.keep_mail().await;
     let list = app.caller().get("/dev/mail").send().await;
     let path = format!("/dev/mail/{id}");
     assert!(page(&list).contains(&format!("href=\"{path}\"")));
@@ -43,7 +26,7 @@ async fn a_kept_mail_is_read_in_the_browser(app: App) {
 }
 
 async fn through_a_proxy_or_under_a_foreign_name_there_is_nothing(app: App) {
-    let path = format!("/dev/mail/{}", keep(&app).await);
+    let path = format!("/dev/mail/{}", app.keep_mail().await);
     for path in ["/dev/mail", &path] {
         for (name, value) in
             [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("host", "id.example.com")]
