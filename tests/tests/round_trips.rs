@@ -4,6 +4,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{
@@ -162,12 +163,20 @@ async fn a_session_is_read_when_it_is_first_seen_and_not_again_at_once() {
     let scene = Scene::new().await;
     let first = scene.register("a@example.com").await;
     scene.authenticate(&first).await;
-    let second = scene.login("a@example.com").await;
-    scene.proxy.round_trips();
-    scene.authenticate(&second).await;
-    assert_eq!(scene.proxy.round_trips(), 1);
-    scene.authenticate(&second).await;
-    assert_eq!(scene.proxy.round_trips(), 0);
+    for _ in 0..20 {
+        let another = scene.login("a@example.com").await;
+        scene.proxy.round_trips();
+        let asked = Instant::now();
+        scene.authenticate(&another).await;
+        assert_eq!(scene.proxy.round_trips(), 1);
+        scene.authenticate(&another).await;
+        // On a busy machine the half second that it is remembered for may be over by now.
+        if asked.elapsed() < Duration::from_millis(500) {
+            assert_eq!(scene.proxy.round_trips(), 0);
+            return;
+        }
+    }
+    panic!("two questions were never within half a second");
 }
 
 #[tokio::test]
