@@ -72,20 +72,22 @@ pub fn passkey_assertion(bytes: &[u8]) {
     assert!(party().verify_assertion(ceremony, &answer, &passkey, &handle, &PasskeySignatures).is_err());
 }
 
-/// A key of any bytes is read whole or not at all, and verifies nothing.
+/// A key of any bytes is read whole or not at all, with nothing behind it, and verifies nothing.
 pub fn cose_key(bytes: &[u8]) {
     if let Ok(key) = CoseKey::parse(bytes) {
         assert_eq!(key.as_bytes(), bytes);
+        assert!(CoseKey::parse(&[bytes, b"\0"].concat()).is_err());
         let _ = PasskeySignatures.is_sound(&key);
         assert!(!PasskeySignatures.verify(&key, b"message", b"signature"));
     }
 }
 
-/// Authenticator data of any bytes.
+/// Authenticator data of any bytes is read to its last byte.
 pub fn authenticator_data(bytes: &[u8]) {
     if let Ok(data) = AuthenticatorData::parse(bytes) {
         assert!(bytes.len() >= 37);
         assert_eq!(data.rp_id_hash, bytes[..32]);
+        assert!(AuthenticatorData::parse(&[bytes, b"\0"].concat()).is_err());
     }
 }
 
@@ -106,10 +108,13 @@ pub fn totp_code(bytes: &[u8]) {
     }
 }
 
-/// A recovery code has one canonical form.
+/// A recovery code is sixteen characters of its alphabet, and has one canonical form.
 pub fn recovery_code(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(code) = RecoveryCode::parse(text) {
+        let characters = || text.chars().filter(|c| !matches!(c, '-' | ' '));
+        assert_eq!(characters().count(), 16);
+        assert!(characters().all(|c| c.is_ascii_alphanumeric() && !matches!(c, 'U' | 'u')));
         let canonical = code.text();
         let again = RecoveryCode::parse(canonical.expose()).expect("a canonical code is a code");
         assert_eq!(again.text().expose(), canonical.expose());

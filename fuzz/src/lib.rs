@@ -16,8 +16,7 @@ use identsphere_core::{PasswordHasher as _, Verification};
 use identsphere_crypto::FirebaseProject;
 use identsphere_factors::passkey::RelyingParty;
 use identsphere_http::ENDPOINTS;
-use identsphere_kernel::{Email, SecretBytes};
-use identsphere_sessions::RefreshKey;
+use identsphere_kernel::Email;
 use identsphere_settings::{Sources, load};
 use identsphere_tokens::Unverified;
 
@@ -60,13 +59,29 @@ pub fn cookies(bytes: &[u8]) {
     }
 }
 
-/// With a genuine session cookie, no pair of invented CSRF tokens lets a write pass.
+/// With a genuine session cookie, neither a pair of invented CSRF tokens lets a write pass, nor the session's own one
+/// with bytes exchanged or cut off.
 pub fn csrf_token(bytes: &[u8]) {
-    let world = World::get();
     let (header, cookie) =
         bytes.split_at(bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len()));
     let cookie = if cookie.is_empty() { header } else { &cookie[1..] };
-    let line = [b"identsphere_at=", world.access.as_bytes(), b"; identsphere_csrf=", cookie].concat();
+    refuse_write(header, cookie);
+    let Some((cut, changes)) = bytes.split_first() else { return };
+    let genuine = World::get().csrf.as_bytes();
+    let mut changed = genuine.to_vec();
+    for change in changes.chunks_exact(2) {
+        let at = usize::from(change[0]) % changed.len();
+        changed[at] = change[1];
+    }
+    changed.truncate(changed.len() - usize::from(*cut) % changed.len());
+    if changed != genuine {
+        refuse_write(&changed, &changed);
+    }
+}
+
+fn refuse_write(header: &[u8], cookie: &[u8]) {
+    let world = World::get();
+    let line = [b"identsphere_at=", world.cookie.as_bytes(), b"; identsphere_csrf=", cookie].concat();
     let fields: [(&str, &[u8]); 2] = [("cookie", &line), ("x-csrf-token", header)];
     let request =
         Request { method: "DELETE", path: "/v1/auth/sessions", fields: &fields, ..Request::default() };
@@ -88,11 +103,10 @@ pub fn email(bytes: &[u8]) {
 
 /// A refresh token of any bytes, and a genuine one with bytes exchanged: neither is read.
 pub fn refresh_token(bytes: &[u8]) {
-    let key = RefreshKey::new(SecretBytes::new([7; 32]));
+    let World { refresh: genuine, refresh_key: key, .. } = World::get();
     let text = String::from_utf8_lossy(bytes);
     assert!(key.read(&text).is_none());
     assert!(key.read(&format!("isr_{text}")).is_none());
-    let genuine = &World::get().refresh;
     let mut changed = genuine.clone().into_bytes();
     for change in bytes.chunks_exact(2) {
         let at = usize::from(change[0]) % changed.len();
@@ -137,12 +151,15 @@ pub fn import_file(bytes: &[u8]) {
         let Ok(line) = line else { continue };
         let from_csv = header.as_ref().map(|header: &CsvHeader| header.parse_line(&line));
         header = header.or_else(|| CsvHeader::parse(&line, ignore).ok());
-        for record in [parse_json_line(&line, ignore).ok(), from_csv.and_then(Result::ok)].into_iter().flatten() {
+        for record in
+            [parse_json_line(&line, ignore).ok(), from_csv.and_then(Result::ok)].into_iter().flatten()
+        {
             let again = parse_json_line(&json_line(&record), ignore).expect("what is written is read");
             assert!(Column::ALL.iter().all(|column| again.get(*column) == record.get(*column)));
         }
     }
-    let project = "algorithm: SCRYPT\nbase64_salt_separator: Bw==\nrounds: 8\nmem_cost: 1\nbase64_signer_key: ";
+    let project =
+        "algorithm: SCRYPT\nbase64_salt_separator: Bw==\nrounds: 8\nmem_cost: 1\nbase64_signer_key: ";
     let _ = FirebaseProject::parse(&format!("{project}{}", String::from_utf8_lossy(bytes)));
 }
 

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
-use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_accounts::Password;
+use identsphere_blob::{ObjectBlobs, PictureWorkshop};
 use identsphere_core::{IdentSphere, Policy, Ports};
 use identsphere_crypto::{
     HashScheme, MasterKey, PasskeySignatures, PasswordPool, PoolConfig, RsaSize, RsaVault,
@@ -16,6 +16,7 @@ use identsphere_http::{
 };
 use identsphere_kernel::{Duration, OsRandom, SecretBytes, SystemClock};
 use identsphere_organizations::RbacConfig;
+use identsphere_sessions::RefreshKey;
 use identsphere_store_memory::MemoryStore;
 use identsphere_testkit::Mailbox;
 use identsphere_tokens::KeyPolicy;
@@ -31,6 +32,12 @@ pub(crate) struct World {
     pub(crate) hasher: Arc<PasswordPool>,
     pub(crate) access: String,
     pub(crate) refresh: String,
+    /// The key that made it.
+    pub(crate) refresh_key: RefreshKey,
+    /// The access token in the cookie of a browser.
+    pub(crate) cookie: String,
+    /// The token that goes with it.
+    pub(crate) csrf: String,
 }
 
 /// A request that says nothing but what its target is about.
@@ -63,6 +70,8 @@ impl World {
         };
         let hasher = Arc::new(PasswordPool::start(config, Arc::new(OsRandom)).expect("a pool"));
         let master_key = MasterKey::generate(&OsRandom);
+        let secrets = master_key.secrets();
+        let refresh_key = secrets.refresh.clone();
         let ports = Ports {
             store: Arc::new(MemoryStore::new()),
             hasher: hasher.clone(),
@@ -72,23 +81,38 @@ impl World {
             blobs: Arc::new(ObjectBlobs::memory()),
             signatures: Arc::new(PasskeySignatures),
             pictures: Arc::new(PictureWorkshop::new(NonZeroUsize::MIN)),
-            secrets: master_key.secrets(),
+            secrets,
             mailer: Arc::new(Mailbox::default()),
         };
         let core = Arc::new(IdentSphere::new(ports, policy()));
         runtime(|runtime| runtime.block_on(core.prepare()).expect("a key"));
         let app = App::new(core, http_config()).expect("an app");
-        let mut world = Self { app, hasher, access: String::new(), refresh: String::new() };
+        let (access, refresh, cookie, csrf) = Default::default();
+        let mut world = Self { app, hasher, access, refresh, refresh_key, cookie, csrf };
+        world.sign_somebody_in();
+        world
+    }
+
+    /// As a client that keeps no cookies, and once more as a browser.
+    fn sign_somebody_in(&mut self) {
         let body = format!(
             r#"{{"email":"a@example.com","password":"{PASSWORD}","organization_name":"Acme","token_transport":"bearer"}}"#
         );
         let fields: [(&str, &[u8]); 1] = [("content-type", b"application/json")];
         let (method, path, body) = ("POST", "/v1/auth/register", body.as_bytes());
-        let reply = world.answer(&Request { method, path, fields: &fields, body });
+        let reply = self.answer(&Request { method, path, fields: &fields, body });
         let reply: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         let text = |member: &str| reply[member].as_str().expect("a token").to_owned();
-        (world.access, world.refresh) = (text("access_token"), text("refresh_token"));
-        world
+        (self.access, self.refresh) = (text("access_token"), text("refresh_token"));
+        let body = format!(r#"{{"email":"a@example.com","password":"{PASSWORD}"}}"#);
+        let (path, body) = ("/v1/auth/login", body.as_bytes());
+        let reply = self.answer(&Request { method, path, fields: &fields, body });
+        let cookie = |name: &str| {
+            let mut lines = reply.headers.iter().filter_map(|(_, value)| std::str::from_utf8(value).ok());
+            let value = lines.find_map(|line| line.strip_prefix(name)).expect("a cookie");
+            value.split(';').next().unwrap_or_default().to_owned()
+        };
+        (self.cookie, self.csrf) = (cookie("identsphere_at="), cookie("identsphere_csrf="));
     }
 
     /// Somebody's password, not that of any stored hash.

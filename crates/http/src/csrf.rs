@@ -85,4 +85,16 @@ mod tests {
         assert!(!key(1).accepts(mine, &token, &key(1).issue(mine, &OsRandom)));
         assert!(!key(1).accepts(mine, &token, ""));
     }
+
+    #[test]
+    fn a_shortened_tag_is_none() {
+        let mine = SessionId::new(&SystemClock, &OsRandom);
+        let token = key(1).issue(mine, &OsRandom);
+        let (random, tag) = token.split_once('.').unwrap();
+        let tag = URL_SAFE_NO_PAD.decode(tag).unwrap();
+        for length in 0..TAG {
+            let shortened = format!("{random}.{}", URL_SAFE_NO_PAD.encode(&tag[..length]));
+            assert!(!key(1).accepts(mine, &shortened, &shortened), "{length} bytes");
+        }
+    }
 }
