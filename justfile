@@ -76,6 +76,11 @@ proof-nodes:
 proof-faults:
     scripts/proof-faults
 
+# Servers at work for two hours on either store, one of them for months by its own clock; rewrites the table in docs/drills.md.
+proof-soak minutes="120":
+    scripts/proof-soak --store sqlite --minutes {{ minutes }} --write
+    scripts/proof-soak --store postgres --minutes {{ minutes }} --write
+
 # Bans, licences and sources of the dependencies; needs no advisory database.
 deny: cargo-deny
     cargo deny --locked check bans licenses sources

@@ -42,12 +42,22 @@ impl Sample {
 }
 
 impl Load {
+    /// Everybody asks again as soon as they are answered.
     pub(crate) fn start(people: Vec<(Client, Tokens)>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let people = people.into_iter();
-        let people =
-            people.map(|(client, tokens)| tokio::spawn(work(client, tokens, stop.clone()))).collect();
-        Self { stop, people }
+        Self::with_pauses(people, Duration::ZERO)
+    }
+
+    /// Everybody waits so long between their turns, and no two begin together.
+    pub(crate) fn with_pauses(people: Vec<(Client, Tokens)>, pause: Duration) -> Self {
+        let (stop, step) = (Arc::new(AtomicBool::new(false)), pause.div_f64(people.len().max(1) as f64));
+        let people = people.into_iter().zip(0_u32..).map(|((client, tokens), n)| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(step * n).await;
+                work(client, tokens, pause, stop).await
+            })
+        });
+        Self { people: people.collect(), stop }
     }
 
     /// Everybody's newest tokens that were acknowledged, and every request that was made.
@@ -74,7 +84,12 @@ pub(crate) async fn sign_up(client: &Client, name: &str, count: usize) -> Vec<To
     people
 }
 
-async fn work(client: Client, mut held: Tokens, stop: Arc<AtomicBool>) -> (Tokens, Vec<Sample>) {
+async fn work(
+    client: Client,
+    mut held: Tokens,
+    pause: Duration,
+    stop: Arc<AtomicBool>,
+) -> (Tokens, Vec<Sample>) {
     let mut samples = vec![];
     while !stop.load(Ordering::SeqCst) {
         for kind in [Kind::Session, Kind::Refresh] {
@@ -95,6 +110,10 @@ async fn work(client: Client, mut held: Tokens, stop: Arc<AtomicBool>) -> (Token
                 _ => tokio::time::sleep(Duration::from_millis(20)).await,
             }
             samples.push(sample);
+        }
+        // Even a sleep of nothing may last for a millisecond.
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
     }
     (held, samples)
