@@ -68,6 +68,11 @@ proof-timing pairs="":
 proof-fuzz seconds="3600":
     scripts/proof-fuzz {{ seconds }}
 
+# Many generated requests against every route of the API document, on the release build; half an hour.
+proof-requests examples="2000":
+    IDENTSPHERE_RATE_LIMITS=off PROFILE=release EXAMPLES={{ examples }} PATH="$PWD/target/python/bin:$PATH" \
+        scripts/with-server tests/schemathesis/run
+
 # The drills with several nodes at their full size; rewrites their table in docs/drills.md.
 proof-nodes:
     scripts/proof-nodes

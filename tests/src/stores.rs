@@ -141,7 +141,8 @@ impl Data {
             }
             Place::Postgres { schema } => {
                 let url = SecretString::new(PostgresServer::shared().url());
-                let config = PgConfig { schema: schema.clone(), pool_size: 6, ..PgConfig::new(url) };
+                let config =
+                    PgConfig { schema: schema.clone(), pool_size: 6, workers: 2, ..PgConfig::new(url) };
                 Arc::new(PgStore::open(&config).unwrap())
             }
         }

@@ -26,6 +26,11 @@ pub struct PgConfig {
     pub schema: SchemaName,
     /// The most connections for requests at once. Upkeep has one of its own beside them.
     pub pool_size: usize,
+    /// How many web workers ask questions, each on a single-threaded runtime that runs for as long as the worker does, as
+    /// with actix-web. Of the connections for requests, two are for everybody and live where the store was opened; the
+    /// rest is divided among the workers, and answers sooner, as no other thread has a hand in it. 0, or fewer connections
+    /// than that: all are for everybody.
+    pub workers: usize,
     /// Longest wait for a free connection, making one included.
     pub acquire_timeout: Duration,
     /// Longest wait for the server to take a connection, for each of its addresses.
@@ -36,13 +41,14 @@ pub struct PgConfig {
 }
 
 impl PgConfig {
-    /// The database at `url` with the published defaults: schema `identsphere`, ten connections, 2 s to get one, 2 s
-    /// to make one, 2 s a statement.
+    /// The database at `url` with the published defaults: schema `identsphere`, ten connections, all for everybody, 2 s
+    /// to get one, 2 s to make one, 2 s a statement.
     pub fn new(url: SecretString) -> Self {
         Self {
             url,
             schema: SchemaName::standard(),
             pool_size: 10,
+            workers: 0,
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(2),

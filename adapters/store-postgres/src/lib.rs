@@ -60,7 +60,7 @@ impl PgStore {
     /// by the first call ([`StoreError::Unavailable`]), and forgotten once it is back.
     ///
     /// Connections live on the Tokio runtime that this is called on, whichever runtime uses them later: it must
-    /// outlive the store.
+    /// outlive the store. Those of web workers live with them ([`PgConfig::workers`]).
     ///
     /// # Errors
     /// [`OpenError`] when the URL does not read, the authorities that it names do not, or there is no runtime.

@@ -234,7 +234,8 @@ pub(crate) fn key_policy(settings: &Settings) -> KeyPolicy {
 
 fn open_postgres(settings: &Settings, config: PgConfig) -> Result<Arc<dyn Store>, Cause> {
     let pool_size = usize::try_from(settings.store.pool_size)?;
-    let config = PgConfig { schema: SchemaName::parse(&settings.store.schema)?, pool_size, ..config };
+    let schema = SchemaName::parse(&settings.store.schema)?;
+    let config = PgConfig { schema, pool_size, workers: settings.workers, ..config };
     Ok(Arc::new(PgStore::open(&config)?))
 }
 

@@ -5,6 +5,7 @@
 mod faults;
 mod round_trips;
 mod tls;
+mod workers;
 
 use identsphere_core::Schema;
 use identsphere_kernel::SecretString;
