@@ -163,7 +163,9 @@ mod tests {
         ] {
             assert!(RecoveryCode::parse(text).is_err(), "{text:?}");
         }
-        assert!(RecoveryCode::parse(&format!("0123456789ABCDEF{}", "-".repeat(100))).is_err());
+        let separated = |count| RecoveryCode::parse(&format!("0123456789ABCDEF{}", "-".repeat(count)));
+        assert!(separated(2 * CHARACTERS).is_ok());
+        assert!(separated(2 * CHARACTERS + 1).is_err());
     }
 
     #[test]

@@ -65,3 +65,16 @@ impl BegunCeremony {
         TokenHash::of(challenge.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_keep_their_names_for_they_are_stored() {
+        let names = CeremonyKind::ALL.map(CeremonyKind::name);
+        assert_eq!(names, ["registration", "sign_in", "named_sign_in", "step_up"]);
+        assert_eq!(names.map(CeremonyKind::from_name), CeremonyKind::ALL.map(Some));
+        assert_eq!(CeremonyKind::from_name("sign_out"), None);
+    }
+}

@@ -217,6 +217,8 @@ mod tests {
             b"\xf4",
             b"\xf6",
             b"\xf9\x3c\x00",
+            b"\xfa\x47\xc3\x50\x00",
+            b"\xfb\x3f\xf1\x99\x99\x99\x99\x99\x9a",
             b"\x40",
             b"\x44\x01\x02\x03\x04",
             b"\x60",
@@ -262,6 +264,14 @@ mod tests {
         ] {
             assert!(!is_well_formed(bytes), "{why}");
         }
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_is_refused_at_its_head() {
+        assert_eq!(Reader::new(b"\x83\x00\x00\x00").item(), Ok(Item::Array(3)));
+        assert_eq!(Reader::new(b"\x83\x00\x00").item(), Err(Malformed));
+        assert_eq!(Reader::new(b"\xa2\x00\x00\x01\x00").item(), Ok(Item::Map(2)));
+        assert_eq!(Reader::new(b"\xa2\x00\x00\x01").item(), Err(Malformed));
     }
 
     proptest! {
