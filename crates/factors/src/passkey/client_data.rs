@@ -158,6 +158,17 @@ mod tests {
         assert_eq!(check_text(&format!("[{}]", genuine())), Err(malformed));
     }
 
+    #[test]
+    fn a_ceremony_is_looked_up_by_thirty_two_bytes() {
+        let named = |text: &str| challenge(genuine().replace(&"A".repeat(43), text).as_bytes());
+        let genuine = Challenge::from_bytes([7; 32]);
+        assert_eq!(named(&genuine.to_base64url()), Ok(genuine));
+        let padded = format!("{}=", genuine.to_base64url());
+        for other in ["", "AAAA", &"A".repeat(42), &"A".repeat(44), &"!".repeat(43), &padded] {
+            assert_eq!(named(other), Err(PasskeyError::Challenge), "{other}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
