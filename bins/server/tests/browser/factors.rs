@@ -39,8 +39,21 @@ impl Person {
     }
 
     async fn sign_out(&self) {
+        self.browser.run("performance.clearResourceTimings()").await;
         self.press("signOut").await;
         self.see("You are signed out").await;
+    }
+
+    /// Waits until the page has asked the browser to offer passkeys, since the last sign-out. Whoever touches the
+    /// authenticator before that is signed in by it.
+    async fn wait_for_the_offer(&self) {
+        let offered = "return new Promise(offered => {
+            const look = () => performance.getEntriesByType('resource')
+                .some(({ name, responseEnd }) => responseEnd && name.endsWith('/v1/auth/passkey/login/begin'))
+                ? setTimeout(offered) : setTimeout(look, 5);
+            look();
+        })";
+        self.browser.run(offered).await;
     }
 
     async fn enter_password(&self) {
@@ -101,6 +114,7 @@ async fn a_passkey_is_made_and_signs_in_when_asked_for_and_when_offered() {
     authenticator.set_touched(false).await;
     person.sign_out().await;
 
+    person.wait_for_the_offer().await;
     authenticator.set_touched(true).await;
     person.fill("signIn", &[("email", EMAIL)]).await;
     person.choose("signInWithPasskey").await;

@@ -244,8 +244,11 @@ mod tests {
         assert_eq!(CoseKey::parse(&es384).unwrap().algorithm(), Algorithm::Es384);
         let ed25519 = [b"\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20".as_slice(), &[7; 32]].concat();
         assert_eq!(CoseKey::parse(&ed25519).unwrap().material(), &KeyMaterial::Ed25519([7; 32]));
-        let rsa = rs256(&modulus(256), &[1, 0, 1]);
-        assert_eq!(CoseKey::parse(&rsa).unwrap().algorithm(), Algorithm::Rs256);
+        for (n, e) in [(modulus(256), [1, 0, 1]), ([modulus(511), vec![0xff]].concat(), [1, 0, 3])] {
+            let rsa = CoseKey::parse(&rs256(&n, &e)).unwrap();
+            assert_eq!(rsa.algorithm(), Algorithm::Rs256);
+            assert_eq!(rsa.material(), &KeyMaterial::Rsa { n, e: e.to_vec() });
+        }
     }
 
     #[test]

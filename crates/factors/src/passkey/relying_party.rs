@@ -118,6 +118,9 @@ mod tests {
             "https://example.org?x",
             "https://exämple.org",
             "https://a b",
+            "ios:a b",
+            "ios:",
+            ":bundle-id",
         ] {
             assert_eq!(party("example.org", origin), Err(RelyingPartyError::Origin(origin.to_owned())));
         }

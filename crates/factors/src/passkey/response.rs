@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::options::PUBLIC_KEY;
-use super::{Challenge, CredentialId, PasskeyError, UserHandle, client_data};
+use super::{Challenge, CredentialId, PasskeyError, client_data};
 
 /// `RegistrationResponseJSON`: the answer to creation options.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,11 +66,6 @@ impl AuthenticationResponse {
     /// [`PasskeyError`] when there cannot be such a credential.
     pub fn credential_id(&self) -> Result<CredentialId, PasskeyError> {
         self.credential.id()
-    }
-
-    /// Whose it claims to be; `None` when it does not say, or says what cannot be one of ours.
-    pub fn user_handle(&self) -> Option<UserHandle> {
-        self.response.user_handle.as_ref().and_then(|handle| UserHandle::parse(&handle.0))
     }
 }
 
