@@ -68,6 +68,10 @@ proof-timing pairs="":
 proof-fuzz seconds="3600":
     scripts/proof-fuzz {{ seconds }}
 
+# Changes what decides who may sign in, place by place, and runs the tests against each: `domains` (90 minutes) or `core` (hours).
+proof-mutants part *options: cargo-mutants
+    scripts/proof-mutants {{ part }} {{ options }}
+
 # Many generated requests against every route of the API document, on the release build; half an hour.
 proof-requests examples="2000":
     IDENTSPHERE_RATE_LIMITS=off PROFILE=release EXAMPLES={{ examples }} PATH="$PWD/target/python/bin:$PATH" \
@@ -97,3 +101,7 @@ advisories: cargo-deny
 [private]
 cargo-deny:
     @command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+
+[private]
+cargo-mutants:
+    @command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants

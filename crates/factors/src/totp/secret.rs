@@ -64,7 +64,7 @@ impl TotpSecret {
         let mut mac = Hmac::<Sha1>::new_from_slice(self.expose()).expect("a key of 20 bytes is valid");
         mac.update(&step.number().to_be_bytes());
         let tag: Zeroizing<[u8; 20]> = Zeroizing::new(mac.finalize().into_bytes().into());
-        TotpCode::of_number(truncated(&tag) % 1_000_000)
+        TotpCode::of_number(truncated(&tag))
     }
 }
 
