@@ -217,6 +217,25 @@ mod tests {
         }
     }
 
+    /// What the audit log tells operators, and nobody else learns.
+    #[test]
+    fn each_refusal_has_its_reason() {
+        let reason = |record, verification| match judge(record, verification) {
+            Judgement::Refused { reason, .. } => reason,
+            Judgement::Known(_) => panic!("admitted"),
+        };
+        let (role, right) = (Some(Role::VIEWER), Verification::Match);
+        assert_eq!(reason(None, right), "unknown_email");
+        assert_eq!(reason(Some(record(UserStatus::Active, None)), right), "not_a_member");
+        for status in [UserStatus::Invited, UserStatus::Disabled, UserStatus::Deleted] {
+            assert_eq!(reason(Some(record(status, role.clone())), right), "account_not_active");
+        }
+        let wrong = record(UserStatus::Active, role.clone());
+        assert_eq!(reason(Some(wrong), Verification::Mismatch), "wrong_password");
+        let without = SignInRecord { password_hash: None, ..record(UserStatus::Active, role) };
+        assert_eq!(reason(Some(without), right), "wrong_password");
+    }
+
     #[test]
     fn nobody_is_admitted_without_an_account() {
         for verification in [Verification::Match, Verification::MatchOutdated, Verification::Mismatch] {

@@ -180,6 +180,24 @@ mod tests {
     }
 
     #[test]
+    fn a_token_beside_the_leaf_is_neither_it_nor_its_parent() {
+        let mut family = Model::new();
+        family.present(0);
+        let (leaf, elsewhere) = (family.issued[1].clone(), TokenHash::of(b"of another line"));
+        let judge = |generation, hash: &TokenHash, successor: &TokenHash| {
+            judge(&family.state, generation, hash, successor, family.now, GRACE)
+        };
+        assert_eq!(judge(1, &elsewhere, &elsewhere), Verdict::Dead, "of the leaf's generation");
+        assert_eq!(judge(2, &leaf.hash(), &elsewhere), Verdict::Dead, "of the next one");
+        assert_eq!(judge(0, &elsewhere, &elsewhere), Verdict::Reused, "of the parent's, with other heirs");
+        assert_eq!(
+            judge(7, &elsewhere, &leaf.hash()),
+            Verdict::Dead,
+            "whose heir is the leaf, and which is younger"
+        );
+    }
+
+    #[test]
     fn a_store_restored_to_an_older_point_refuses_without_revoking() {
         let mut family = Model::new();
         let backup = family.state.clone();

@@ -143,6 +143,12 @@ mod tests {
         assert_eq!((read.session(), read.generation(), read.hash()), (first.session(), 0, first.hash()));
     }
 
+    /// A prefix of 4 characters, and 68 bytes in base64url.
+    #[test]
+    fn a_token_has_ninety_five_characters() {
+        assert_eq!(token().text().expose().len(), 95);
+    }
+
     #[test]
     fn a_parent_has_one_successor() {
         let first = token();

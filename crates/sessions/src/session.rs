@@ -151,3 +151,44 @@ impl Session {
         self.mfa_verified_at.map(|at| at.plus(ttl)).filter(|end| now < *end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use identsphere_kernel::{OsRandom, SystemClock, TokenHash};
+
+    use super::*;
+
+    #[test]
+    fn a_second_factor_is_fresh_until_its_time_is_over() {
+        const TTL: Duration = Duration::from_secs(60);
+        let shown = Timestamp::from_unix_seconds(1_000_000);
+        let end = shown.plus(TTL);
+        let session = session(Some(shown));
+        assert_eq!(session.stepped_up_until(TTL, shown), Some(end));
+        assert_eq!(session.stepped_up_until(TTL, end.minus(Duration::from_micros(1))), Some(end));
+        for later in [end, end.plus(TTL)] {
+            assert_eq!(session.stepped_up_until(TTL, later), None);
+        }
+        assert_eq!(self::session(None).stepped_up_until(TTL, shown), None);
+    }
+
+    fn session(mfa_verified_at: Option<Timestamp>) -> Session {
+        let began = Timestamp::from_unix_seconds(999_000);
+        Session {
+            id: SessionId::new(&SystemClock, &OsRandom),
+            user: UserId::new(&SystemClock, &OsRandom),
+            organization: OrganizationId::new(&SystemClock, &OsRandom),
+            auth_method: AuthMethod::Password,
+            aal: AssuranceLevel::Aal2,
+            auth_time: began,
+            second_factor: None,
+            passkey: None,
+            mfa_verified_at,
+            leaf: Leaf { hash: TokenHash::of(b"a leaf"), generation: 0, issued_at: began },
+            client: ClientInfo::new(None, None),
+            created_at: began,
+            last_active_at: began,
+            expires_at: began.plus(Duration::from_secs(86_400)),
+        }
+    }
+}

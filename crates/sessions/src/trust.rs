@@ -44,3 +44,13 @@ pub struct TrustRotation {
     /// When.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_trusted_for_thirty_days() {
+        assert_eq!(TrustedBrowser::LIFETIME, Duration::from_secs(2_592_000));
+    }
+}

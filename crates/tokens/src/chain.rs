@@ -184,6 +184,43 @@ mod tests {
         assert_eq!(rotated.step(now.plus(HOUR).plus(HOUR), &POLICY), KeyStep::Rest);
     }
 
+    #[test]
+    fn a_key_goes_through_four_stages() {
+        let activates = Timestamp::from_unix_seconds(10_000_000);
+        let old = key("old", None, Timestamp::EPOCH, Timestamp::EPOCH);
+        let new = key("new", Some(old.kid.clone()), activates.minus(DAY), activates);
+        let chain = KeyChain::new(vec![new, old]);
+        let stages = |now| chain.stages(now, &POLICY).map(|(_, stage)| stage.name()).collect::<Vec<_>>();
+        let instant = Duration::from_micros(1);
+        assert_eq!(stages(activates.minus(instant)), ["active", "next"]);
+        assert_eq!(stages(activates), ["retiring", "active"]);
+        assert_eq!(stages(activates.plus(HOUR).minus(instant)), ["retiring", "active"]);
+        assert_eq!(stages(activates.plus(HOUR)), ["expired", "active"]);
+    }
+
+    #[test]
+    fn the_next_key_is_made_as_early_as_it_is_published() {
+        let (due, instant) = (Timestamp::EPOCH.plus(POLICY.rotation_interval), Duration::from_micros(1));
+        let chain = KeyChain::new(vec![key("old", None, Timestamp::EPOCH, Timestamp::EPOCH)]);
+        let add = |activates_at| KeyStep::Add { predecessor: Some(KeyId::new("old")), activates_at };
+        assert_eq!(chain.step(due.minus(DAY).minus(instant), &POLICY), KeyStep::Rest);
+        assert_eq!(chain.step(due.minus(DAY), &POLICY), add(due));
+        assert_eq!(chain.step(due.plus(HOUR), &POLICY), add(due.plus(HOUR).plus(DAY)), "late");
+    }
+
+    #[test]
+    fn one_key_waits_at_a_time_however_often_keys_change() {
+        let now = Timestamp::from_unix_seconds(10_000_000);
+        let chain = KeyChain::new(vec![key("old", None, Timestamp::EPOCH, now)]);
+        for rotation_interval in [HOUR, DAY] {
+            let policy = KeyPolicy { rotation_interval, ..POLICY };
+            assert_eq!(chain.step(now.minus(Duration::from_micros(1)), &policy), KeyStep::Rest);
+            assert!(matches!(chain.step(now, &policy), KeyStep::Add { .. }), "it signs");
+        }
+        assert_eq!(chain.rotate(now.minus(Duration::from_micros(1)), DAY), None);
+        assert!(chain.rotate(now, DAY).is_some(), "it signs");
+    }
+
     proptest! {
         /// TK-11: whatever the order of upkeep, rotation and passing time, one key signs, it has been published for
         /// `publish_ahead`, and a key that signed within `keep_retired` is still published.

@@ -33,7 +33,26 @@ fn encode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use identsphere_kernel::Timestamp;
+
     use super::*;
+    use crate::SealedKey;
+
+    #[test]
+    fn the_key_set_has_the_public_half_and_nothing_else() {
+        let key = SigningKey {
+            kid: KeyId::new("a-key"),
+            public: PublicKey { n: vec![0xff, 0xef], e: vec![1, 0, 1] },
+            private: SealedKey(vec![7]),
+            predecessor: None,
+            created_at: Timestamp::EPOCH,
+            activates_at: Timestamp::EPOCH,
+        };
+        let one =
+            json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "a-key", "n": "_-8", "e": "AQAB" });
+        assert_eq!(jwk_set([&key]), json!({ "keys": [one] }));
+        assert_eq!(format!("{:?} {}", key.private, key.kid), "SealedKey(..) a-key");
+    }
 
     /// The example of RFC 7638 §3.1.
     #[test]

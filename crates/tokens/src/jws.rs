@@ -72,9 +72,60 @@ impl<'a> Unverified<'a> {
 
 #[cfg(test)]
 mod tests {
+    use identsphere_kernel::{AccessTokenId, OrganizationId, OsRandom, SessionId, SystemClock, UserId};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::TokenType;
+
+    /// Signs with the length of what it signs.
+    struct Length;
+
+    impl TokenSigner for Length {
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+            Ok(message.len().to_be_bytes().to_vec())
+        }
+    }
+
+    #[test]
+    fn what_is_signed_reads_back_as_it_was() {
+        let claims = AccessClaims {
+            iss: "https://id.example.com".to_owned(),
+            sub: UserId::new(&SystemClock, &OsRandom),
+            org: OrganizationId::new(&SystemClock, &OsRandom),
+            aud: None,
+            iat: 1,
+            exp: 901,
+            typ: TokenType::Access,
+            jti: AccessTokenId::new(&SystemClock, &OsRandom),
+            sid: SessionId::new(&SystemClock, &OsRandom),
+            aal: "aal1".to_owned(),
+            auth_time: 1,
+            auth_method: "password".to_owned(),
+            email: None,
+            role: "owner".to_owned(),
+            mfa_verified_at: None,
+        };
+        let header = header_segment(&KeyId::new("a-key"));
+        assert_eq!(URL_SAFE_NO_PAD.decode(&header).unwrap(), br#"{"typ":"JWT","alg":"RS256","kid":"a-key"}"#);
+        let token = sign(&header, &claims, &Length).unwrap();
+        let read = Unverified::split(&token).unwrap();
+        assert_eq!((read.header, read.claims()), (&*header, Some(claims)));
+        assert_eq!(read.signature(), Some(read.message.len().to_be_bytes().to_vec()));
+        let other = format!("{header}.e30.AA");
+        assert_eq!(Unverified::split(&other).unwrap().claims(), None);
+    }
+
+    #[test]
+    fn tokens_longer_than_eight_kibibytes_are_not_looked_at() {
+        let of_length = |length: usize| format!("a.b.{}", "c".repeat(length - 4));
+        for length in [5, 2_000, 8_192] {
+            assert!(Unverified::split(&of_length(length)).is_some(), "{length}");
+        }
+        for length in [8_193, 20_000] {
+            assert!(Unverified::split(&of_length(length)).is_none(), "{length}");
+        }
+    }
 
     #[test]
     fn only_three_segments_are_a_token() {
