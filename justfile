@@ -74,8 +74,8 @@ proof-mutants part *options: cargo-mutants
 
 # Many generated requests against every route of the API document, on the release build; half an hour.
 proof-requests examples="2000":
-    IDENTSPHERE_RATE_LIMITS=off PROFILE=release EXAMPLES={{ examples }} PATH="$PWD/target/python/bin:$PATH" \
-        scripts/with-server tests/schemathesis/run
+    IDENTSPHERE_RATE_LIMITS=off IDENTSPHERE_PASSWORD_HASH=argon2id:m=19456,t=2,p=1 PROFILE=release EXAMPLES={{ examples }} \
+        PATH="$PWD/target/python/bin:$PATH" scripts/with-server tests/schemathesis/run
 
 # The drills with several nodes at their full size; rewrites their table in docs/drills.md.
 proof-nodes:
