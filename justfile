@@ -72,7 +72,7 @@ proof-fuzz seconds="3600":
 proof-mutants part *options: cargo-mutants
     scripts/proof-mutants {{ part }} {{ options }}
 
-# Many generated requests against every route of the API document, on the release build; half an hour.
+# Many generated requests against every route of the API document, on the release build; an hour and more.
 proof-requests examples="2000":
     IDENTSPHERE_RATE_LIMITS=off IDENTSPHERE_PASSWORD_HASH=argon2id:m=19456,t=2,p=1 PROFILE=release EXAMPLES={{ examples }} \
         PATH="$PWD/target/python/bin:$PATH" scripts/with-server tests/schemathesis/run
