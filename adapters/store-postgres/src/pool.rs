@@ -6,6 +6,7 @@
 
 use std::mem;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{self, Object, PoolError};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{self, BoxFuture};
 use identsphere_kernel::StoreError;
 use tokio::runtime::{self, Handle, RuntimeFlavor};
 use tokio::time::timeout;
@@ -125,17 +126,20 @@ impl Pool {
         self.config().statement_timeout.saturating_add(GRACE)
     }
 
-    /// A connection for a request: one of this thread's own if one is free, else one of everybody's.
+    /// A connection for a request: one of this thread's own if one is free, else one of everybody's, else whichever becomes
+    /// free first.
     async fn get(&self) -> Result<Object<AsyncPgConnection>, StoreError> {
         let own = self.shared.own_connections()?;
         self.in_time(async {
             let Some(own) = own else { return self.common.get().await };
-            let mut no_wait = own.timeouts();
-            no_wait.wait = Some(Duration::ZERO);
-            match own.timeout_get(&no_wait).await {
-                Err(PoolError::Timeout(_)) => self.common.get().await,
-                found => found,
+            for connections in [own, &self.common] {
+                match without_waiting(connections).await {
+                    Err(PoolError::Timeout(_)) => {}
+                    found => return found,
+                }
             }
+            let (own, common) = (pin!(own.get()), pin!(self.common.get()));
+            future::select(own, common).await.factor_first().0
         })
         .await
     }
@@ -252,6 +256,13 @@ impl Connector {
         });
         async { connecting.await.map_err(bad_connection)? }.boxed()
     }
+}
+
+/// A connection that is free, or that may still be made; [`PoolError::Timeout`] if all are in use.
+async fn without_waiting(connections: &Connections) -> Result<Object<AsyncPgConnection>, PoolError> {
+    let mut timeouts = connections.timeouts();
+    timeouts.wait = Some(Duration::ZERO);
+    connections.timeout_get(&timeouts).await
 }
 
 /// The answer to a question. A connection on which none came in time is given up.

@@ -75,6 +75,28 @@ async fn a_worker_whose_own_are_in_use_takes_those_of_everybody_and_no_more_than
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_waits_takes_the_first_connection_that_becomes_free_its_own_or_not() {
+    let (config, _) = named_config(4, 2);
+    let store = migrated(&config).await;
+    on_a_worker(async move {
+        for freed in 0..3 {
+            let mut held = vec![];
+            for _ in 0..3 {
+                held.push(open_transaction(&store).await.unwrap());
+            }
+            let first = held.remove(freed);
+            // Polled first, the question waits before there is anything to be had.
+            let (answer, committed) = tokio::join!(biased; store.ping(), first.commit());
+            assert!(answer.is_ok(), "connection {freed}: {answer:?}");
+            committed.unwrap();
+            for tx in held {
+                tx.commit().await.unwrap();
+            }
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_too_many_uses_those_of_everybody() {
     let (config, name) = named_config(4, 1);
     let (store, watcher) = (migrated(&config).await, watcher(&config).await);
