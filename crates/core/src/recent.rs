@@ -7,9 +7,12 @@
 //! 2. A change made elsewhere is found out by reading again. No answer is older than [`MAX_AGE`], so there is no message
 //!    between nodes that could be late or lost.
 //! 3. That nobody is behind a session is never remembered.
+//!
+//! A session with many requests at a time is read by one of them: before an answer is too old, whoever asks first reads
+//! again, and meanwhile the others are answered from memory ([`RENEWAL_AGE`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use identsphere_kernel::{Duration, SessionId, StoreError, Timestamp};
 use moka::sync::Cache;
@@ -20,6 +23,8 @@ use crate::Principal;
 /// How old an answer may be, counted from before its read: half of what a revocation may take to be known on every
 /// other node (contract §3.6), so that a slow request keeps the promise too.
 pub(crate) const MAX_AGE: Duration = Duration::from_millis(500);
+/// From what age on one request reads again. A read that takes as long as the rest of [`MAX_AGE`] delays no other.
+const RENEWAL_AGE: Duration = Duration::from_millis(375);
 /// How many principals are remembered: about one KiB each.
 const REMEMBERED: u64 = 10_000;
 /// How many counters the sessions share. Two that share one are forgotten together, which costs a read.
@@ -35,6 +40,26 @@ struct Entry {
     principal: Arc<Principal>,
     asked_at: Instant,
     generation: u64,
+    /// Whether somebody reads again. It stays so when they fail: then everybody does from [`MAX_AGE`] on.
+    renewing: AtomicBool,
+}
+
+impl Entry {
+    fn new(principal: Arc<Principal>, asked_at: Instant, generation: u64) -> Self {
+        Self { principal, asked_at, generation, renewing: AtomicBool::new(false) }
+    }
+
+    /// Whether this is still what the store would answer.
+    fn holds(&self, generation: u64, now: Timestamp) -> bool {
+        self.generation == generation
+            && self.asked_at.elapsed() < MAX_AGE
+            && now < self.principal.session.expires_at
+    }
+
+    /// Whether it falls to the caller to read again: to one of all who are told of this entry.
+    fn wants_renewal(&self) -> bool {
+        self.asked_at.elapsed() >= RENEWAL_AGE && !self.renewing.swap(true, Ordering::Relaxed)
+    }
 }
 
 impl RecentPrincipals {
@@ -55,17 +80,13 @@ impl RecentPrincipals {
         ask: impl Future<Output = Result<Option<Principal>, StoreError>>,
     ) -> Result<Option<Arc<Principal>>, StoreError> {
         let generation = self.generation_of(session).load(Ordering::SeqCst);
-        let asked_at = Instant::now();
-        let known = self.entries.get(&session).filter(|entry| {
-            entry.generation == generation
-                && asked_at.duration_since(entry.asked_at) < MAX_AGE
-                && now < entry.principal.session.expires_at
-        });
-        if let Some(entry) = known {
+        let known = self.entries.get(&session).filter(|entry| entry.holds(generation, now));
+        if let Some(entry) = known.filter(|entry| !entry.wants_renewal()) {
             return Ok(Some(entry.principal.clone()));
         }
+        let asked_at = Instant::now();
         let Some(principal) = ask.await?.map(Arc::new) else { return Ok(None) };
-        self.entries.insert(session, Arc::new(Entry { principal: principal.clone(), asked_at, generation }));
+        self.entries.insert(session, Arc::new(Entry::new(principal.clone(), asked_at, generation)));
         Ok(Some(principal))
     }
 
@@ -125,13 +146,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_given_again_until_it_is_half_a_second_old() {
+    async fn an_answer_is_given_again_until_one_request_reads_again() {
         let scene = Scene::new();
         assert!(!scene.remembers().await);
-        tokio::time::advance(MAX_AGE - Duration::from_millis(1)).await;
+        tokio::time::advance(RENEWAL_AGE - Duration::from_millis(1)).await;
         assert!(scene.remembers().await);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(!scene.remembers().await);
+        tokio::time::advance(RENEWAL_AGE - Duration::from_millis(1)).await;
+        assert!(scene.remembers().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_one_request_reads_again_the_others_need_not_wait_until_half_a_second_is_over() {
+        let scene = Scene::new();
+        scene.remembers().await;
+        tokio::time::advance(RENEWAL_AGE).await;
+        let (mut others, mut too_late) = (false, true);
+        let fails = async {
+            tokio::time::advance(MAX_AGE - RENEWAL_AGE - Duration::from_millis(1)).await;
+            others = scene.remembers().await;
+            tokio::time::advance(Duration::from_millis(1)).await;
+            too_late = scene.remembers().await;
+            Err(StoreError::unavailable("away"))
+        };
+        let id = scene.principal.session.id;
+        assert!(scene.recent.find(id, scene.world.now(), fails).await.is_err());
+        assert!(others, "were kept waiting");
+        assert!(!too_late, "were told what is too old");
     }
 
     #[tokio::test(start_paused = true)]
