@@ -5,7 +5,6 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -13,6 +12,7 @@ use identsphere_core::{Principal, StepUpRule};
 use identsphere_kernel::{Duration, ErrorCode, RequestId};
 use identsphere_organizations::Permission;
 use identsphere_sessions::ClientInfo;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::app::App;
@@ -135,7 +135,7 @@ impl App {
         let address = client_address(head.peer, &head.forwarded_for, self.trusted_proxies());
         let client = ClientInfo::new(address, head.user_agent);
         let call = Call { endpoint, head, identity, principal, client, body };
-        let asked = tokio::time::Instant::now();
+        let asked = Instant::now();
         let answer = (route.handler)(self, &call).await;
         match route.pace {
             Pace::AtOnce => {}
@@ -162,7 +162,13 @@ impl App {
         };
         let reply = match outcome {
             Ok(reply) => self.finish(head, &request_id, reply),
-            Err(failure) => self.refuse(operation, head, &request_id, failure),
+            Err(failure) => {
+                // Whoever does not wait as they are told can ask so often only, and not as often as the cores suffice for.
+                if failure.says_when_to_return() {
+                    tokio::time::sleep(until_next_beat(started.elapsed())).await;
+                }
+                self.refuse(operation, head, &request_id, failure)
+            }
         };
         let took = started.elapsed();
         self.metrics().record(operation, reply.status, took);

@@ -71,6 +71,11 @@ impl Failure {
         self
     }
 
+    /// Whether the client is told to come back later.
+    pub(crate) fn says_when_to_return(&self) -> bool {
+        self.retry_after.is_some()
+    }
+
     /// The answer: the envelope, and the header fields that belong to the code.
     pub(crate) fn into_reply(self, request_id: &str) -> Reply {
         let fields =

@@ -121,14 +121,15 @@ pub enum CsrfRule {
 /// When answers leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// When they are ready.
+    /// When they are ready, but for refusals with a `Retry-After`.
     AtOnce,
     /// At the next multiple of [`BEAT`] after their question: the time that it takes to find an account, or to find none,
     /// is not to be seen in them. For what strangers may ask about an address, where no password hash hides that time.
     OnTheBeat,
 }
 
-/// The beat of [`Pace::OnTheBeat`]: much longer than a store takes, and too short to be felt.
+/// The beat of [`Pace::OnTheBeat`], and of every refusal that has a `Retry-After`: much longer than a store takes, and too
+/// short to be felt.
 pub const BEAT: Duration = Duration::from_millis(20);
 
 /// Which rate limits apply. They are counted by the use case.

@@ -59,22 +59,31 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+/// How long answers took, and how many requests the server would not take.
+#[derive(Default)]
+struct Answers {
+    latencies: Vec<Duration>,
+    shed: u64,
+}
+
 /// What a measurement found.
 struct Measured {
-    latencies: Vec<Duration>,
+    answers: Answers,
     length: Duration,
     cpu_ms: f64,
 }
 
 impl Measured {
-    fn report(mut self) -> Value {
-        self.latencies.sort_unstable();
+    fn report(self) -> Value {
+        let Answers { mut latencies, shed } = self.answers;
+        latencies.sort_unstable();
         let percentile = |per_cent: usize| {
-            let at = self.latencies.len().saturating_sub(1) * per_cent / 100;
-            self.latencies.get(at).map_or(0, Duration::as_micros)
+            let at = latencies.len().saturating_sub(1) * per_cent / 100;
+            latencies.get(at).map_or(0, Duration::as_micros)
         };
         json!({
-            "requests": self.latencies.len(),
+            "requests": latencies.len(),
+            "shed": shed,
             "seconds": self.length.as_secs_f64(),
             "cpu_ms": self.cpu_ms,
             "p50_us": percentile(50) as u64,
@@ -92,17 +101,19 @@ async fn without_pause(plan: &Plan, clients: Vec<Client>) -> Result<Measured> {
             running.spawn(client.repeat(plan.verb, started + plan.length));
         }
     }
-    let mut latencies = vec![];
+    let mut answers = Answers::default();
     while let Some(finished) = running.join_next().await {
-        latencies.extend(finished.map_err(Error::other)??);
+        let Answers { latencies, shed } = finished.map_err(Error::other)??;
+        answers.latencies.extend(latencies);
+        answers.shed += shed;
     }
-    Ok(Measured { latencies, length: started.elapsed(), cpu_ms: CpuTimes::of(&plan.pid)?.since(&before) })
+    Ok(Measured { answers, length: started.elapsed(), cpu_ms: CpuTimes::of(&plan.pid)?.since(&before) })
 }
 
 /// In turns, every session is refreshed, and then asked for with its new token. The refresh makes the server forget who
 /// is behind the session, so each check verifies a signature and reads the store. Only the checks are measured.
 async fn first_sights(plan: &Plan, mut clients: Vec<Client>) -> Result<Measured> {
-    let mut measured = Measured { latencies: vec![], length: Duration::ZERO, cpu_ms: 0.0 };
+    let mut measured = Measured { answers: Answers::default(), length: Duration::ZERO, cpu_ms: 0.0 };
     let started = Instant::now();
     while started.elapsed() < plan.length {
         clients = wave(clients, Step::Refresh).await?.0;
@@ -111,7 +122,7 @@ async fn first_sights(plan: &Plan, mut clients: Vec<Client>) -> Result<Measured>
         clients = back;
         measured.length += began.elapsed();
         measured.cpu_ms += CpuTimes::of(&plan.pid)?.since(&before);
-        measured.latencies.extend(latencies);
+        measured.answers.latencies.extend(latencies);
     }
     Ok(measured)
 }
@@ -203,9 +214,9 @@ impl Client {
         Ok(client)
     }
 
-    /// Asks again and again until `end`; how long each answer took, but for what was shed.
-    async fn repeat(mut self, verb: Verb, end: Instant) -> Result<Vec<Duration>> {
-        let mut latencies = vec![];
+    /// Asks again and again until `end`.
+    async fn repeat(mut self, verb: Verb, end: Instant) -> Result<Answers> {
+        let mut answers = Answers::default();
         while Instant::now() < end {
             let asked = Instant::now();
             match verb {
@@ -213,14 +224,17 @@ impl Client {
                 Verb::Login => drop(self.login().await?),
                 Verb::Refresh => self.refresh(0).await?,
                 Verb::Storm => match self.login().await {
-                    Err(shed) if shed.kind() == ErrorKind::ResourceBusy => continue,
+                    Err(shed) if shed.kind() == ErrorKind::ResourceBusy => {
+                        answers.shed += 1;
+                        continue;
+                    }
                     outcome => drop(outcome?),
                 },
                 Verb::FirstSight => return Err(Error::other("tokens are checked in waves")),
             }
-            latencies.push(asked.elapsed());
+            answers.latencies.push(asked.elapsed());
         }
-        Ok(latencies)
+        Ok(answers)
     }
 
     async fn register(&mut self) -> Result<()> {

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use identsphere_accounts::{Password, PasswordHash};
 use identsphere_core::{HashError, HashPlace, PasswordHasher, UnusableHash, Verification};
+use identsphere_http::BEAT;
 use identsphere_kernel::Duration;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::request::{Browser, PASSWORD, Request, code, field, read, set_cookies, sign_up};
 use crate::world::World;
@@ -308,4 +310,26 @@ async fn a_sign_in_without_room_is_turned_away_before_anything_is_done() {
         assert_eq!(guess().await.status, 401);
     }
     assert_eq!(guess().await.status, 429);
+}
+
+/// DS-13. A client that asks again at once, although it was told when to come back, takes no core for itself.
+#[tokio::test]
+async fn refusals_that_say_when_to_come_back_leave_on_a_beat() {
+    let hasher = Arc::new(Counting::default());
+    let world = World::with_hasher(hasher.clone()).await;
+    tokio::time::pause();
+    let guess = async || {
+        let asked = Instant::now();
+        let reply = world.send(Request::post("/v1/auth/login").json(&sign_in("ada"))).await;
+        // The clock stands still while anything is done, and goes on when everything waits; timers are good to 1 ms.
+        (reply.status, asked.elapsed().as_millis())
+    };
+    let beat = BEAT.as_millis();
+    hasher.is_full.store(true, Ordering::SeqCst);
+    assert!([(503, beat), (503, beat + 1)].contains(&guess().await));
+    hasher.is_full.store(false, Ordering::SeqCst);
+    for _ in 0..10 {
+        assert_eq!(guess().await, (401, 0));
+    }
+    assert!([(429, beat), (429, beat + 1)].contains(&guess().await));
 }
