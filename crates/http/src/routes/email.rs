@@ -64,6 +64,7 @@ pub(super) const REQUEST_CODE: Route = Route {
     summary: "Send a sign-in code",
     description: "Answers alike, and as quickly, whether or not there is such an account. The code has six digits and \
                   works for ten minutes; a newer one voids it.",
+    pace: Pace::OnTheBeat,
     handler: |app, call| Box::pin(email::request_code(app, call)),
     ..ASK
 };
@@ -90,6 +91,7 @@ pub(super) const FORGOT_PASSWORD: Route = Route {
     operation: "forgotPassword",
     summary: "Send a link to choose another password",
     description: "Answers alike, and as quickly, whether or not there is such an account.",
+    pace: Pace::OnTheBeat,
     handler: |app, call| Box::pin(email::forgot_password(app, call)),
     ..ASK
 };

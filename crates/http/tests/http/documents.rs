@@ -162,9 +162,21 @@ async fn answers_about_an_address_leave_on_a_beat() {
     let operations = ENDPOINTS.iter().flat_map(|endpoint| endpoint.routes).filter(paced);
     assert_eq!(
         operations.map(|route| route.operation).collect::<Vec<_>>(),
-        ["signInWithEmailCode", "beginPasskeySignIn", "completePasskeySignIn"]
+        [
+            "requestEmailCode",
+            "signInWithEmailCode",
+            "forgotPassword",
+            "beginPasskeySignIn",
+            "completePasskeySignIn"
+        ]
     );
-    for path in ["/v1/auth/passkey/login/begin", "/v1/auth/email-otp/verify"] {
+    let paths = [
+        "/v1/auth/password/forgot",
+        "/v1/auth/email-otp/request",
+        "/v1/auth/passkey/login/begin",
+        "/v1/auth/email-otp/verify",
+    ];
+    for path in paths {
         for email in ["ada@example.com", "nobody@example.com"] {
             let question = Request::post(path).json(&json!({ "email": email, "code": "123456" }));
             let asked = Instant::now();
